@@ -1,0 +1,147 @@
+"""Log lines: every event by name, one JSON object (or one console line) each, one write each.
+
+All processes of a service share one standard output, so a line must reach it in a single `write`. Payloads, results and
+credentials are never logged. `EVENTS` is the whole vocabulary; `emit` refuses any other word.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "task.enqueued": "accepted and stored",
+        "task.started": "a worker began an attempt",
+        "task.completed": "an attempt returned a result that was stored",
+        "task.retried": "an attempt failed and another one is scheduled",
+        "task.failed": "an attempt failed and none follows",
+        "task.released": "given back to its queue, nothing counted",
+        "task.reaped": "taken from a dead or silent worker",
+        "task.cancelled": "stopped for good on request",
+        "task.deleted": "removed on request",
+        "task.requeued": "a failed or cancelled task was put back into its queue",
+        "task.stale": "a write of an older attempt was refused",
+        "task.stopped": "a limit or a request interrupted a running attempt",
+        "worker.started": "a worker is ready to claim",
+        "worker.exited": "a worker process ended",
+        "worker.replaced": "a worker process was forked in place of one that ended",
+        "lease.lost": "a worker's lease lapsed, so it is replaced",
+        "queue.unavailable": "Redis cannot be reached; retrying",
+        "queue.recovered": "Redis is reachable again",
+        "queue.refused": "Redis refused a command for a reason that waiting does not cure",
+        "server.checked": "version, eviction policy and persistence of Redis were examined",
+        "server.warned": "Redis works but its set-up can lose tasks",
+        "broker.started": "the embedded server accepts connections",
+        "broker.exited": "the embedded server ended",
+        "broker.stopped": "the embedded server was stopped cleanly",
+        "api.started": "the API accepts requests",
+        "api.exited": "an API process ended",
+        "request.handled": "an HTTP request was answered",
+        "request.failed": "an HTTP request met an error of the service",
+        "maintenance.started": "leases, reaping, promotion and retention run",
+        "maintenance.exited": "the maintenance process ended",
+        "maintenance.failed": "a duty raised; it runs again at its next turn",
+        "handlers.imported": "task types are registered",
+        "handlers.warned": "importing the task modules left threads running",
+        "supervisor.started": "the service is up",
+        "supervisor.draining": "no new task is claimed; what runs may end",
+        "supervisor.reloaded": "a new configuration is in force",
+        "supervisor.refused": "a new configuration has faults; the old one stays",
+        "supervisor.stopped": "every child has ended",
+        "child.failed": "a child could not do its start-up",
+        "stray.killed": "a process that outlived its task was killed",
+    }
+)
+
+FORMATS = ("json", "console")
+LEVELS = ("debug", "info", "warning", "error")
+
+_root = logging.getLogger("taskq")
+_identity: dict[str, Any] = {}
+
+
+def set_up(*, level: str, format_: str, fd: int = 1) -> None:
+    """Send every log line of this process to `fd`, at `level` or above, as `json` or `console`."""
+    handler = _OneWrite(fd)
+    handler.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(fd)))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # waitress warns once for each request that waits for a thread: under load that is every request.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def identify(**fields: Any) -> None:
+    """Put `fields` (process, worker_id) on every later line of this process."""
+    _identity.clear()
+    _identity.update(fields)
+
+
+def emit(event: str, /, level: int = logging.INFO, message: str = "", **fields: Any) -> None:
+    """Log one event with its fields. Raises KeyError for a word that is not in EVENTS."""
+    if not _root.isEnabledFor(level):
+        return
+    _root.log(level, message or EVENTS[event], extra={"event": event, **{k: v for k, v in fields.items() if v is not None}})
+
+
+class _OneWrite(logging.Handler):
+    """Writes each line with one system call, so that lines of several processes do not mix."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self.fd = fd
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            data = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+            while data:
+                data = data[os.write(self.fd, data) :]
+        except OSError:
+            pass  # the reader of our output is gone; a service must not die of that
+        except Exception:
+            self.handleError(record)
+
+
+class _Json(JsonFormatter):
+    def __init__(self) -> None:
+        super().__init__("%(message)s", rename_fields={}, json_ensure_ascii=False)
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        own: dict[str, Any] = {}
+        super().add_fields(own, record, message_dict)
+        log_data["time"] = _moment(record)
+        log_data["level"] = record.levelname.lower()
+        log_data["event"] = own.pop("event", record.name)
+        message = own.pop("message", "")
+        log_data.update(_identity)
+        log_data.update(own)
+        log_data["message"] = message
+
+
+class _Console(logging.Formatter):
+    """One line for people: time, level, event, the fields that differ, message."""
+
+    _COLOURS: Mapping[int, str] = MappingProxyType({logging.WARNING: "33", logging.ERROR: "31", logging.DEBUG: "2"})
+    _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {k: v for k, v in vars(record).items() if k not in self._STANDARD}
+        shown = " ".join(f"{key}={value}" for key, value in {**_identity, **fields}.items())
+        event = getattr(record, "event", record.name)
+        line = f"{_moment(record)[11:23]} {record.levelname.lower():7} {event:22} {record.getMessage()}  {shown}"
+        code = self._COLOURS.get(record.levelno) if self.colour else None
+        line = f"\x1b[{code}m{line}\x1b[0m" if code else line
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
