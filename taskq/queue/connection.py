@@ -1,0 +1,191 @@
+"""Connections to Redis, and the one place that decides what each of its errors means.
+
+redis-py retries nothing for us: a command repeated behind our back would run twice. `Link.run` repeats instead, and only
+scripts that are safe to repeat, each time on a connection that is known to be good or new.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - redis-py's own names
+    MaxConnectionsError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - redis-py's own names
+)
+from redis.retry import Retry
+
+from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
+from taskq.log import emit
+from taskq.queue.scripts import Script
+
+CONNECT_TIMEOUT_S = 1.0
+COMMAND_TIMEOUT_S = 5.0
+
+T = TypeVar("T")
+
+
+class Trouble(enum.Enum):
+    """What an error from Redis asks of us."""
+
+    RECONNECT = "drop the connection and try again on a new one"
+    WAIT = "the server is up but not ready: try again later"
+    RELOAD = "the script is not cached: load it and try again"
+    FULL = "maxmemory is reached: nothing new can be stored"
+    REFUSED = "no waiting cures this"
+
+
+_WAIT_PREFIXES = ("LOADING", "BUSY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS")
+_RECONNECT_PREFIXES = ("UNBLOCKED", "READONLY", "NOTBUSY", "NOMASTERLINK")
+
+
+def classify(error: Exception) -> Trouble:
+    """What to do about an error that redis-py raised. Redis puts the kind first in its text; redis-py strips some of it."""
+    text = str(error)
+    if isinstance(error, NoScriptError) or text.startswith("NOSCRIPT"):
+        return Trouble.RELOAD
+    if isinstance(error, OutOfMemoryError) or text.startswith("OOM") or "OOM command not allowed" in text:
+        return Trouble.FULL
+    if isinstance(error, BusyLoadingError) or text.startswith(_WAIT_PREFIXES):
+        return Trouble.WAIT
+    if isinstance(error, ReadOnlyError) or text.startswith(_RECONNECT_PREFIXES):
+        return Trouble.RECONNECT
+    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
+        return Trouble.REFUSED
+    if isinstance(error, (MaxConnectionsError, ConnectionError, TimeoutError, OSError)):
+        return Trouble.RECONNECT
+    return Trouble.REFUSED
+
+
+def translate(error: Exception) -> QueueError:
+    """The error of ours that stands for an error of redis-py."""
+    trouble = classify(error)
+    if trouble is Trouble.FULL:
+        return QueueFull("Redis is at maxmemory; raise maxmemory or wait until tasks have ended")
+    if trouble is Trouble.REFUSED:
+        return QueueRefused(f"Redis refused: {error}; check user, password, database and rights in redis.url")
+    return QueueUnavailable(f"Redis is not reachable: {error}")
+
+
+class Link:
+    """One process' way to Redis: connections, scripts by digest, repetition.
+
+    `url` is redis://, rediss:// or unix://. Thread-safe as redis-py's pool is; never carried over a fork.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = 2.0, give_up: Callable[[], bool] = lambda: False) -> None:
+        self.url = url
+        self.redis = _client(url, COMMAND_TIMEOUT_S)
+        self._patience_s = patience_s
+        self._give_up = give_up
+        self._blocking: redis.Redis | None = None
+        self._down_since: float | None = None
+
+    def run(self, action: Callable[[redis.Redis], T]) -> T:
+        """Perform `action`, which must be safe to repeat, until it succeeds.
+
+        Blocks for at most about `patience_s` beyond one command's time-out, or until `give_up()`; waits between tries
+        with jitter, so that the processes of a service do not return to a struggling server together. Raises
+        QueueUnavailable when patience ends, QueueFull and QueueRefused at once.
+        """
+        deadline = time.monotonic() + self._patience_s
+        wait_s = 0.02
+        while True:
+            try:
+                result = action(self.redis)
+            except (RedisError, OSError) as error:
+                ours = translate(error)
+                if not isinstance(ours, QueueUnavailable):
+                    raise ours from error
+                self._note_down(ours)
+                self.disconnect()
+                if self._give_up() or time.monotonic() + wait_s > deadline:
+                    raise ours from error
+            else:
+                self._note_up()
+                return result
+            time.sleep(wait_s * random.uniform(0.5, 1.5))
+            wait_s = min(wait_s * 2, 1.0)
+
+    def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
+        return self.run(lambda client: evaluate(client, script, keys, args))
+
+    def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
+        """BLMOVE source destination RIGHT LEFT on a connection of its own: the moved entry, or None after `block_s`.
+
+        Not repeated here: after any error the caller must look into `destination`, where an entry may have arrived whose
+        reply was lost. Raises QueueUnavailable, QueueRefused or QueueFull; the connection is new the next time.
+        """
+        if self._blocking is None:
+            self._blocking = _client(self.url, block_s + COMMAND_TIMEOUT_S)
+        try:
+            moved: Any = self._blocking.blmove(source, destination, block_s, "RIGHT", "LEFT")  # type: ignore[arg-type]
+            return moved if moved is None or isinstance(moved, bytes) else bytes(moved)
+        except (RedisError, OSError) as error:
+            self.close_blocking()
+            raise translate(error) from error
+
+    def close_blocking(self) -> None:
+        """Drop the connection that waits, so that the server forgets the wait."""
+        if self._blocking is not None:
+            self._blocking.close()
+            self._blocking = None
+
+    def disconnect(self) -> None:
+        """Drop the pooled connections: after a failover they lead to the wrong server."""
+        self.redis.connection_pool.disconnect()
+
+    def close(self) -> None:
+        """Drop every connection."""
+        self.close_blocking()
+        self.redis.close()
+
+    def _note_down(self, error: QueueUnavailable) -> None:
+        if self._down_since is None:
+            self._down_since = time.monotonic()
+            emit("queue.unavailable", logging.WARNING, str(error))
+
+    def _note_up(self) -> None:
+        if self._down_since is not None:
+            emit("queue.recovered", duration_s=round(time.monotonic() - self._down_since, 3))
+            self._down_since = None
+
+
+def evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """EVALSHA, loading the script first where the server does not have it (new, restarted, failed over, flushed)."""
+    try:
+        return client.evalsha(script.sha, len(keys), *keys, *args)
+    except ResponseError as error:
+        if classify(error) is not Trouble.RELOAD:
+            raise
+        client.script_load(script.text)
+        return client.evalsha(script.sha, len(keys), *keys, *args)
+
+
+def _client(url: str, socket_timeout_s: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=socket_timeout_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        health_check_interval=0,
+        protocol=2,
+        client_name="taskq",
+    )

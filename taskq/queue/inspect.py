@@ -1,0 +1,266 @@
+"""The read side: nothing here changes a task. All methods raise QueueUnavailable or QueueRefused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from taskq.queue.connection import Link
+from taskq.queue.keys import BELL, Keys, queues_key
+from taskq.queue.queue import Queue
+from taskq.queue.record import task_from_hash
+from taskq.task import Status, Task
+
+SCAN = 500
+"""Records read in one trip while a page is filled."""
+
+SCAN_LIMIT = 10_000
+"""Records looked at for one page at most; a rare status gives a short page and a cursor to go on from."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Tasks in order, and the cursor of the next page (None: this was the last)."""
+
+    tasks: list[Task]
+    cursor: str | None
+
+
+class QueueState(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue at a moment. `oldest_wait_s` is None when nothing waits."""
+
+    queue: str
+    counts: dict[Status, int]
+    oldest_wait_s: float | None
+    workers: int
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker as Redis knows it: where it runs (`info`), what it holds, and the seconds left of its lease."""
+
+    id: str
+    queue: str
+    info: dict[str, Any]
+    lease_s: float
+    task_ids: list[str]
+
+
+class Inspector:
+    """Reads every queue under one prefix."""
+
+    def __init__(self, link: Link, *, prefix: str = "taskq") -> None:
+        self.link = link
+        self.prefix = prefix
+        self._queues: dict[str, Queue] = {}
+
+    def queue(self, name: str) -> Queue:
+        """The write side of one queue, over the same connections."""
+        if name not in self._queues:
+            self._queues[name] = Queue(self.link, prefix=self.prefix, name=name)
+        return self._queues[name]
+
+    def queue_names(self) -> list[str]:
+        """Every queue that ever took a task or had a worker, in alphabetical order."""
+        names: Any = self.link.run(lambda client: client.smembers(queues_key(self.prefix)))
+        return sorted(name.decode() for name in names)
+
+    def ping(self) -> None:
+        """Returns if Redis answers."""
+        self.link.run(lambda client: client.ping())
+
+    def locate(self, task_id: str) -> str | None:
+        """The queue that holds this task."""
+        names = self.queue_names()
+        found = self._pipeline(lambda pipe: [pipe.exists(self._keys(name).task(task_id)) for name in names])
+        return next((name for name, exists in zip(names, found, strict=True) if exists), None)
+
+    def get(self, task_id: str) -> Task | None:
+        """One task; None when there is none or its record cannot be read."""
+        names = self.queue_names()
+        hashes = self._pipeline(lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names])
+        for name, fields in zip(names, hashes, strict=True):
+            if isinstance(fields, dict) and fields:
+                return task_from_hash(name, task_id, fields)
+        return None
+
+    def page(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        status: Status | None = None,
+        queue: str | None = None,
+        newest_first: bool = True,
+        accept: Callable[[Task], bool] = lambda _: True,
+    ) -> Page:
+        """A page of tasks by creation time, of all queues or one. Raises ValueError for a cursor that is none of ours.
+
+        The cursor names the last task seen, not a position, so tasks that come and go in between shift nothing.
+        """
+        names = [queue] if queue is not None else self.queue_names()
+        after = decode_cursor(cursor) if cursor else None
+        found: list[Task] = []
+        looked_at = 0
+        while len(found) <= limit and looked_at < SCAN_LIMIT:
+            entries = self._entries(names, after, newest_first)
+            if not entries:
+                return _page(found, limit, more=None)
+            for entry, task in zip(entries, self._records(entries), strict=True):
+                after = (entry[0], entry[1])
+                if task and (status is None or task.status is status) and accept(task):
+                    found.append(task)
+                if len(found) > limit:
+                    break
+            looked_at += len(entries)
+        return _page(found, limit, more=after)
+
+    def state(self, name: str) -> QueueState:
+        """Counts of every status, the oldest wait and the number of live workers of one queue."""
+        keys = self._keys(name)
+        leases: Any = self.link.run(lambda client: client.zrange(keys.leases, 0, -1))
+        normal, high, low, bells, scheduled, completed, failed, cancelled, *held = self._pipeline(
+            lambda pipe: [
+                *(pipe.llen(key) for key in (keys.pending, keys.high, keys.low)),
+                pipe.lpos(keys.pending, BELL, rank=-1, count=0, maxlen=SCAN),
+                *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
+                *(pipe.llen(keys.processing(worker.decode())) for worker in leases),
+            ]
+        )
+        counts = {
+            Status.PENDING: normal + high + low - len(bells or ()),
+            Status.SCHEDULED: scheduled,
+            Status.PROCESSING: sum(held),
+            Status.COMPLETED: completed,
+            Status.FAILED: failed,
+            Status.CANCELLED: cancelled,
+        }
+        return QueueState(
+            queue=name, counts=counts, oldest_wait_s=self._oldest_wait_s(keys), workers=len(self.workers(name))
+        )
+
+    def workers(self, name: str) -> list[WorkerState]:
+        """The workers of one queue whose lease has not ended."""
+        keys = self._keys(name)
+        now, leases, infos = self._pipeline(
+            lambda pipe: [pipe.time(), pipe.zrange(keys.leases, 0, -1, withscores=True), pipe.hgetall(keys.workers)]
+        )
+        now_ms = now[0] * 1000 + now[1] / 1000
+        live = [(worker, ends_at) for worker, ends_at in leases if ends_at > now_ms]
+        held = self._pipeline(lambda pipe: [pipe.lrange(keys.processing(worker.decode()), 0, -1) for worker, _ in live])
+        return [
+            WorkerState(
+                id=worker.decode(),
+                queue=name,
+                info=msgspec.json.decode(infos.get(worker, b"{}")),
+                lease_s=(ends_at - now_ms) / 1000,
+                task_ids=[entry.decode() for entry in entries if entry != BELL.encode()],
+            )
+            for (worker, ends_at), entries in zip(live, held, strict=True)
+        ]
+
+    def worker_infos(self, name: str) -> dict[str, dict[str, Any]]:
+        """Where every known worker of one queue runs or ran, by worker id; also of those whose lease has ended."""
+        stored: Any = self.link.run(lambda client: client.hgetall(self._keys(name).workers))
+        return {worker.decode(): msgspec.json.decode(info) for worker, info in stored.items()}
+
+    # -- helpers
+
+    def _keys(self, name: str) -> Keys:
+        return self.queue(name).keys
+
+    def _pipeline(self, queue_commands: Callable[[Any], Sequence[Any]]) -> list[Any]:
+        """Run the read commands that `queue_commands` puts on a pipeline in one trip; a reply that is an error (a key of
+        the wrong type) stands in its place."""
+
+        def action(client: Any) -> list[Any]:
+            pipe = client.pipeline(transaction=False)
+            return list(pipe.execute(raise_on_error=False)) if queue_commands(pipe) else []
+
+        return self.link.run(action)
+
+    def _entries(
+        self, names: Sequence[str], after: tuple[float, str] | None, newest_first: bool
+    ) -> list[tuple[float, str, str]]:
+        """The next (created_at, id, queue) of all `names` in order, at most SCAN, beyond `after`."""
+        bound = "+inf" if newest_first else "-inf"
+        start: Any = bound if after is None else after[0]
+        end = "-inf" if newest_first else "+inf"
+        merged: list[tuple[float, str, str]] = []
+        complete_to: float | None = None
+        found = self._pipeline(
+            lambda pipe: [
+                pipe.zrange(
+                    self._keys(name).tasks,
+                    start,
+                    end,
+                    desc=newest_first,
+                    byscore=True,
+                    offset=0,
+                    num=SCAN * 2,
+                    withscores=True,
+                )
+                for name in names
+            ]
+        )
+        for name, rows in zip(names, found, strict=True):
+            merged.extend((score, raw.decode(), name) for raw, score in rows)
+            if len(rows) == SCAN * 2:
+                last = rows[-1][1]
+                complete_to = last if complete_to is None else (max if newest_first else min)(complete_to, last)
+        merged.sort(reverse=newest_first)
+        if after is not None:
+            merged = [e for e in merged if ((e[0], e[1]) < after if newest_first else (e[0], e[1]) > after)]
+        if complete_to is not None:
+            whole = [e for e in merged if (e[0] > complete_to if newest_first else e[0] < complete_to)]
+            merged = whole or merged
+        return merged[:SCAN]
+
+    def _records(self, entries: Sequence[tuple[float, str, str]]) -> list[Task | None]:
+        hashes = self._pipeline(
+            lambda pipe: [pipe.hgetall(self._keys(queue).task(task_id)) for _, task_id, queue in entries]
+        )
+        return [
+            task_from_hash(queue, task_id, fields) if isinstance(fields, dict) and fields else None
+            for (_, task_id, queue), fields in zip(entries, hashes, strict=True)
+        ]
+
+    def _oldest_wait_s(self, keys: Keys) -> float | None:
+        tails = self._pipeline(lambda pipe: [pipe.lrange(key, -5, -1) for key in (keys.pending, keys.high, keys.low)])
+        heads = [
+            next((entry for entry in reversed(tail) if entry != BELL.encode()), None)
+            for tail in tails
+            if isinstance(tail, list)
+        ]
+        ids = [head.decode() for head in heads if head is not None]
+        if not ids:
+            return None
+        now, *ready = self._pipeline(
+            lambda pipe: [pipe.time(), *(pipe.hget(keys.task(task_id), "ready_at") for task_id in ids)]
+        )
+        moments = [int(moment) for moment in ready if isinstance(moment, bytes)]
+        return max(0.0, now[0] + now[1] / 1e6 - min(moments) / 1000) if moments else None
+
+
+def encode_cursor(created_at_ms: float, task_id: str) -> str:
+    """A cursor that names the task to go on after."""
+    return base64.urlsafe_b64encode(f"{created_at_ms:.0f} {task_id}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[float, str]:
+    """The inverse of encode_cursor. Raises ValueError for anything else."""
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+        created_at, task_id = text.split(" ")
+        return float(int(created_at)), task_id
+    except (binascii.Error, UnicodeError, ValueError) as error:
+        raise ValueError("cursor: expected the value of X-Next-Cursor of an earlier answer") from error
+
+
+def _page(found: list[Task], limit: int, more: tuple[float, str] | None) -> Page:
+    if len(found) > limit:
+        last = found[limit - 1]
+        return Page(found[:limit], encode_cursor(last.created_at_ms, last.id))
+    return Page(found, encode_cursor(*more) if more else None)

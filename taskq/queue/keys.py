@@ -1,0 +1,70 @@
+"""The names of every key in Redis; they are built here and nowhere else.
+
+All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue lives in one cluster slot.
+
+    after the tag            type    holds
+    :pending                 list    ids of normal priority, and bells; claimed from the right
+    :pending:high :pending:low  list ids of the two other priorities; claimed from the right
+    :processing:<worker_id>  list    what that worker has claimed
+    :scheduled               zset    id by the moment it is due, ms
+    :completed :failed :cancelled  zset  id by the moment it ended, ms
+    :tasks                   zset    every id by the moment it was created, ms
+    :task:<id>               hash    the record; `queue/record.py` knows its fields
+    :leases                  zset    worker id by the end of its lease, ms
+    :workers                 hash    worker id to a JSON object that tells where it runs
+    :stops                   hash    worker id to the task and attempt it shall stop
+    :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
+    :reaper                  string  when a reaper last looked, ms
+
+    outside any queue
+    {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
+"""
+
+from __future__ import annotations
+
+from taskq.task import Status
+
+BELL = "!"
+"""The entry of `pending` that wakes an idle worker for a task in `pending:high` or `pending:low`."""
+
+
+class Keys:
+    """The keys of one queue."""
+
+    def __init__(self, prefix: str, queue: str) -> None:
+        tag = f"{{{prefix}:{queue}}}"
+        self.prefix = prefix
+        self.queue = queue
+        self.pending = f"{tag}:pending"
+        self.high = f"{tag}:pending:high"
+        self.low = f"{tag}:pending:low"
+        self.scheduled = f"{tag}:scheduled"
+        self.completed = f"{tag}:completed"
+        self.failed = f"{tag}:failed"
+        self.cancelled = f"{tag}:cancelled"
+        self.tasks = f"{tag}:tasks"
+        self.task_prefix = f"{tag}:task:"
+        self.processing_prefix = f"{tag}:processing:"
+        self.leases = f"{tag}:leases"
+        self.workers = f"{tag}:workers"
+        self.stops = f"{tag}:stops"
+        self.unreadable = f"{tag}:unreadable"
+        self.reaper = f"{tag}:reaper"
+        self.queues = queues_key(prefix)
+
+    def task(self, task_id: str) -> str:
+        """The record of a task."""
+        return self.task_prefix + task_id
+
+    def processing(self, worker_id: str) -> str:
+        """The list of what a worker has claimed."""
+        return self.processing_prefix + worker_id
+
+    def ended(self, status: Status) -> str:
+        """The set of the tasks that ended as `status`, which must be final."""
+        return {Status.COMPLETED: self.completed, Status.FAILED: self.failed, Status.CANCELLED: self.cancelled}[status]
+
+
+def queues_key(prefix: str) -> str:
+    """The set of the known queues."""
+    return f"{{{prefix}}}:queues"

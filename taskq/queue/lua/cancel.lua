@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+-- cancel: ends a task that has not ended. A running attempt is told to stop and cannot write any more.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] scheduled
+-- KEYS[5] completed
+-- KEYS[6] failed
+-- KEYS[7] cancelled
+-- KEYS[8] task_prefix
+-- KEYS[9] processing_prefix
+-- KEYS[10] stops
+-- ARGV[1] id
+-- ARGV[2] reason
+-- ARGV[3] detail of the error as JSON
+-- RETURNS the status the task had, or '' when there is none
+local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
+local task_prefix, processing_prefix, stops = KEYS[8], KEYS[9], KEYS[10]
+local id, reason, detail = ARGV[1], ARGV[2], ARGV[3]
+local key = task_prefix .. id
+-- include now withdraw
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
+if record.err or not record[1] then
+  return ''
+end
+if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processing' then
+  withdraw(id, record, 'cancelled')
+  redis.call('HSET', key, 'status', 'cancelled', 'settled', 'cancel', 'cancel_reason', reason, 'cancel_at', now,
+    'error', reason, 'error_detail', detail, 'finished_at', now, 'updated_at', now)
+  redis.call('HDEL', key, 'run_at')
+  redis.call('ZADD', cancelled, now, id)
+end
+return record[1]

@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- claim: takes the next task of the queue into the worker's own list and starts it, without waiting.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] processing of this worker
+-- KEYS[5] leases
+-- KEYS[6] task_prefix
+-- KEYS[7] unreadable
+-- ARGV[1] worker_id
+-- RETURNS {'task', id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags}, {'idle'}, {'again'} or {'lapsed'}
+local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
+local worker_id = ARGV[1]
+-- include now push start claim
+return claim()

@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- complete: stores the result of an attempt, then claims the next task in the same trip.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] processing of this worker
+-- KEYS[5] leases
+-- KEYS[6] task_prefix
+-- KEYS[7] unreadable
+-- KEYS[8] completed
+-- ARGV[1] worker_id
+-- ARGV[2] id
+-- ARGV[3] attempt
+-- ARGV[4] result as JSON
+-- ARGV[5] claim_next: '1' or '0'
+-- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
+local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leases, task_prefix, unreadable, completed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key = task_prefix .. id
+-- include now push start claim fence
+local verdict = fence('complete')
+if verdict == 'ok' then
+  redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',
+    'finished_at', now, 'updated_at', now)
+  redis.call('HDEL', key, 'error', 'error_detail')
+  redis.call('ZADD', completed, now, id)
+end
+verdict = verdict == 'stale' and 'stale' or 'ok'
+if claim_next == '1' then
+  return {verdict, unpack(claim())}
+end
+return {verdict}

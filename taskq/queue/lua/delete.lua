@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- delete: removes a task for good, whatever its state. A running attempt is told to stop and cannot write any more.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] scheduled
+-- KEYS[5] completed
+-- KEYS[6] failed
+-- KEYS[7] cancelled
+-- KEYS[8] tasks
+-- KEYS[9] task_prefix
+-- KEYS[10] processing_prefix
+-- KEYS[11] stops
+-- KEYS[12] unreadable
+-- ARGV[1] id
+-- RETURNS the status the task had, or '' when there is none
+local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local id = ARGV[1]
+local key = task_prefix .. id
+-- include withdraw
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
+if not record.err and not record[1] then
+  return ''
+end
+if not record.err then
+  withdraw(id, record, 'deleted')
+end
+redis.call('DEL', key)
+redis.call('ZREM', tasks, id)
+redis.call('ZREM', unreadable, id)
+return record.err and 'unreadable' or record[1]

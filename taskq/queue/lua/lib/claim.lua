@@ -1,0 +1,49 @@
+-- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
+-- high, normal, low. Needs: start and push, leases. Returns {'task', ...}, {'idle'} or {'lapsed'}.
+local DROPS = 200
+
+local function leased()
+  local ends_at = redis.call('ZSCORE', leases, worker_id)
+  return ends_at and tonumber(ends_at) > now
+end
+
+local function take()
+  for _, list in ipairs({high, pending, low}) do
+    local id = redis.call('LMOVE', list, processing, 'RIGHT', 'LEFT')
+    if id then
+      return id
+    end
+  end
+end
+
+local function ring_if_more()
+  if redis.call('LLEN', high) > 0 or redis.call('LLEN', low) > 0 then
+    ring()
+  end
+end
+
+local function claim()
+  if not leased() then
+    return {'lapsed'}
+  end
+  local rung = false
+  for _ = 1, DROPS do
+    local id = redis.call('LINDEX', processing, -1) or take()
+    if not id then
+      return {'idle'}
+    end
+    if id == BELL then
+      redis.call('LREM', processing, 1, BELL)
+      rung = true
+    else
+      local attempt = start(id)
+      if attempt then
+        if rung then
+          ring_if_more()
+        end
+        return {'task', unpack(attempt)}
+      end
+    end
+  end
+  return {'again'}
+end

@@ -1,0 +1,13 @@
+-- Decides whether this attempt may still write. Needs: processing, key, id, worker_id, attempt.
+-- 'ok': the caller owns the task, and its claim has been taken off the list. 'repeat': this very settle was done before and
+-- its reply was lost. 'stale': another attempt owns the task, or it is gone; nothing was changed.
+local function fence(verb)
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled')
+  if record.err or record[2] ~= worker_id or record[3] ~= attempt then
+    return 'stale'
+  end
+  if record[1] == 'processing' and redis.call('LREM', processing, 1, id) == 1 then
+    return 'ok'
+  end
+  return record[4] == verb and 'repeat' or 'stale'
+end

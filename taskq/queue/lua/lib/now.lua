@@ -1,0 +1,3 @@
+-- The present moment on Redis' clock: `now`, in milliseconds since the epoch.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)

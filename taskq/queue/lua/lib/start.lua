@@ -1,0 +1,27 @@
+-- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, now.
+-- Returns what the worker needs, or nil after dropping an entry that is not to be run (deleted, cancelled, unreadable).
+-- Repeating it for the same worker answers the same attempt: the first reply may have been lost.
+local SCHEMA = 1
+
+local function start(id)
+  local key = task_prefix .. id
+  local record = redis.pcall('HMGET', key, 'v', 'status', 'worker_id', 'attempt', 'type', 'payload',
+    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags')
+  if record.err or (record[1] and tonumber(record[1]) ~= SCHEMA) or (record[2] and not record[5]) then
+    redis.call('LREM', processing, 1, id)
+    redis.call('ZADD', unreadable, now, id)
+    return nil
+  end
+  local attempt = tonumber(record[4] or 0)
+  if record[2] == 'pending' then
+    attempt = attempt + 1
+    redis.call('HSET', key, 'status', 'processing', 'worker_id', worker_id, 'attempt', attempt,
+      'started_at', now, 'updated_at', now)
+    redis.call('HDEL', key, 'settled', 'run_at', 'finished_at')
+  elseif record[2] ~= 'processing' or record[3] ~= worker_id then
+    redis.call('LREM', processing, 1, id)
+    return nil
+  end
+  return {id, attempt, record[5], record[6] or '', record[7] or '0', record[8] or '0', record[9] or '0',
+    record[10] or '', record[11] or ''}
+end

@@ -1,0 +1,48 @@
+#!lua flags=allow-oom
+-- reap: takes back what a dead or silent worker holds. A claim that was never started goes back uncounted; a started
+-- task counts one crash and goes back to the head of its queue, or fails at the crash limit.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] processing of that worker
+-- KEYS[5] leases
+-- KEYS[6] task_prefix
+-- KEYS[7] failed
+-- ARGV[1] worker_id
+-- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
+-- ARGV[3] max_crashes
+-- ARGV[4] error
+-- ARGV[5] detail of the error as JSON
+-- ARGV[6] the most entries to move
+-- RETURNS for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
+local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leases, task_prefix, failed = KEYS[5], KEYS[6], KEYS[7]
+local worker_id, mode, max_crashes, err, detail, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
+-- include now push crash
+if mode ~= 'dead' then
+  local ends_at = redis.call('ZSCORE', leases, worker_id)
+  if ends_at and tonumber(ends_at) > now then
+    return moved
+  end
+else
+  redis.call('ZADD', leases, 'XX', 'LT', now, worker_id)
+end
+
+for _ = 1, most do
+  local id = redis.call('RPOP', processing)
+  if not id then
+    break
+  end
+  local key = task_prefix .. id
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type')
+  if id == BELL then
+    ring()
+  elseif record.err or not record[1] then
+    -- deleted or unreadable: nothing to give back
+  elseif record[1] == 'pending' then
+    give_back(id, key, record)
+  elseif record[1] == 'processing' and record[2] == worker_id then
+    count_crash(id, key, record)
+  end
+end
+return moved

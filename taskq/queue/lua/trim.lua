@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- trim: removes tasks that ended longer ago than they are kept, in batches.
+-- KEYS[1] ended: completed, failed or cancelled
+-- KEYS[2] tasks
+-- KEYS[3] task_prefix
+-- ARGV[1] how long they are kept, in ms
+-- ARGV[2] the most tasks to remove
+-- RETURNS how many were removed
+local ended, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3]
+local kept, most = tonumber(ARGV[1]), ARGV[2]
+-- include now
+local old = redis.call('ZRANGEBYSCORE', ended, '-inf', now - kept, 'LIMIT', 0, most)
+for _, id in ipairs(old) do
+  redis.call('DEL', task_prefix .. id)
+  redis.call('ZREM', ended, id)
+  redis.call('ZREM', tasks, id)
+end
+return #old

@@ -1,0 +1,259 @@
+"""The write side: one method for each verb, one script behind each method.
+
+Every method is safe to repeat with the same arguments and is repeated by `Link` when Redis is away. All of them raise
+QueueUnavailable, QueueFull or QueueRefused. What a method leaves in Redis stands in its Lua file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound
+from taskq.log import emit
+from taskq.queue.connection import Link
+from taskq.queue.keys import Keys
+from taskq.queue.record import attempt_from_reply, detail_json, enqueue_args
+from taskq.queue.scripts import load
+from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
+
+BATCH = 200
+"""The most entries that one call of promote, reap or trim moves, so that no script blocks the server for long."""
+
+
+class Enqueued(NamedTuple):
+    """What Redis answered to an enqueue: when it was created and when it is due (None: at once), in ms."""
+
+    created_at_ms: int
+    run_at_ms: int | None
+
+
+class Reaped(NamedTuple):
+    """A started task that a reap took from a worker; `status` is what it became: pending, or failed at the crash limit."""
+
+    id: str
+    attempt: int
+    status: Status
+    crashes: int
+    type: str
+
+
+class Stop(NamedTuple):
+    """A request to stop one attempt that runs in `worker_id`."""
+
+    worker_id: str
+    task_id: str
+    attempt: int
+    reason: str
+
+
+class Queue:
+    """One queue, as seen by its producers, its workers and its maintenance."""
+
+    def __init__(self, link: Link, *, prefix: str = "taskq", name: str = "default") -> None:
+        self.link = link
+        self.name = name
+        self.keys = Keys(prefix, name)
+        self._announced = False
+
+    # -- producers
+
+    def enqueue(self, new: NewTask) -> Enqueued:
+        """Store one task as pending or scheduled."""
+        return self.enqueue_many([new])[0]
+
+    def enqueue_many(self, news: Sequence[NewTask]) -> list[Enqueued]:
+        """Store up to 1,000 tasks in one step, all or none; the answers are in the same order."""
+        self.announce()
+        args = [arg for new in news for arg in enqueue_args(new)]
+        reply = self._script("enqueue", *self._lists(), "scheduled", "tasks", "task_prefix", args=args)
+        return [
+            Enqueued(int(created), int(due) if due else None) for created, due in zip(reply[::2], reply[1::2], strict=True)
+        ]
+
+    def cancel(self, task_id: str, reason: str = "") -> Status:
+        """End a task that has not ended; returns the status it had, which may already have been final (nothing done)."""
+        text = f"cancelled: {reason}" if reason else "cancelled"
+        detail = detail_json(ErrorDetail(kind=ErrorKind.CANCELLED, message=text))
+        keys = (
+            *self._lists(),
+            "scheduled",
+            "completed",
+            "failed",
+            "cancelled",
+            "task_prefix",
+            "processing_prefix",
+            "stops",
+        )
+        return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail]))
+
+    def delete(self, task_id: str) -> Status | None:
+        """Remove a task for good; returns the status it had, None for a record that could not be read."""
+        ended = ("completed", "failed", "cancelled", "tasks", "task_prefix", "processing_prefix", "stops", "unreadable")
+        reply = self._script("delete", *self._lists(), "scheduled", *ended, args=[task_id])
+        return None if reply == b"unreadable" else self._found(task_id, reply)
+
+    def requeue(self, task_id: str, delay_s: float = 0) -> Status:
+        """Bring a failed or cancelled task back; returns the status it had (any other: nothing done)."""
+        keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix")
+        return self._found(task_id, self._script("requeue", *keys, args=[task_id, round(delay_s * 1000)]))
+
+    # -- workers
+
+    def join(self, worker_id: str, lease_s: float, info: bytes) -> None:
+        """Make a new worker known with a first lease; `info` is a JSON object that tells where it runs."""
+        self.announce()
+        self._script("join", "leases", "workers", args=[worker_id, round(lease_s * 1000), info])
+
+    def leave(self, worker_id: str) -> bool:
+        """Forget a worker that ended; False when it still holds something, which a reap must take first."""
+        keys = [self.keys.processing(worker_id), self.keys.leases, self.keys.workers, self.keys.stops]
+        return bool(self.link.script(load("leave"), keys, [worker_id]))
+
+    def claim(self, worker_id: str) -> Attempt | None:
+        """The next task, started, without waiting: first what this worker's own list already holds. Raises LeaseLost."""
+        while True:
+            reply = self.link.script(load("claim"), self._claim_keys(worker_id), [worker_id])
+            if reply[0] != b"again":
+                return self._claimed(worker_id, reply)
+
+    def wait(self, worker_id: str, block_s: float) -> Attempt | None:
+        """The next task, started; waits up to `block_s` for one. Raises LeaseLost.
+
+        An error while waiting may leave a task in this worker's own list; the claim that follows finds it there.
+        """
+        try:
+            if self.link.block_move(self.keys.pending, self.keys.processing(worker_id), block_s) is None:
+                return None
+        except QueueUnavailable:
+            self.link.disconnect()
+        return self.claim(worker_id)
+
+    def complete(
+        self, worker_id: str, attempt: Attempt, result: bytes, *, claim_next: bool = False
+    ) -> tuple[Verdict, Attempt | None]:
+        """Store the result (JSON text) of an attempt and, if asked, claim the next task in the same trip."""
+        args = [worker_id, attempt.id, attempt.attempt, result, "1" if claim_next else "0"]
+        reply = self.link.script(load("complete"), [*self._claim_keys(worker_id), self.keys.completed], args)
+        verdict = Verdict(reply[0].decode())
+        if not claim_next:
+            return verdict, None
+        if reply[1] == b"again":
+            return verdict, self.claim(worker_id)
+        return verdict, self._claimed(worker_id, reply[1:])
+
+    def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
+        """Schedule another attempt in `delay_s` seconds and count one retry."""
+        args = [worker_id, attempt.id, attempt.attempt, round(delay_s * 1000), error, detail_json(detail)]
+        keys = [self.keys.processing(worker_id), self.keys.task_prefix, self.keys.scheduled]
+        return Verdict(self.link.script(load("retry"), keys, args)[0].decode())
+
+    def fail(self, worker_id: str, attempt: Attempt, error: str, detail: ErrorDetail) -> Verdict:
+        """End the task as failed."""
+        args = [worker_id, attempt.id, attempt.attempt, error, detail_json(detail)]
+        keys = [self.keys.processing(worker_id), self.keys.task_prefix, self.keys.failed]
+        return Verdict(self.link.script(load("fail"), keys, args)[0].decode())
+
+    def release(self, worker_id: str, attempt: Attempt) -> Verdict:
+        """Put the task back at the head of its queue; nothing is counted."""
+        keys = [*self._names(*self._lists()), self.keys.processing(worker_id), self.keys.task_prefix]
+        args = [worker_id, attempt.id, attempt.attempt]
+        return Verdict(self.link.script(load("release"), keys, args)[0].decode())
+
+    # -- maintenance
+
+    def extend(self, worker_ids: Sequence[str], lease_s: float) -> list[str]:
+        """Prolong leases; returns the workers whose lease had lapsed, which are not revived."""
+        if not worker_ids:
+            return []
+        reply = self._script("extend", "leases", args=[round(lease_s * 1000), *worker_ids])
+        return [worker_id.decode() for worker_id in reply]
+
+    def lapsed(self, pause_s: float) -> list[str]:
+        """Workers whose lease has ended, at most BATCH. `pause_s` is the longest regular time between two calls: a longer
+        gap means that nobody could reach Redis, and is not held against any lease."""
+        reply = self._script("lapsed", "leases", "reaper", args=[round(pause_s * 1000), BATCH])
+        return [worker_id.decode() for worker_id in reply]
+
+    def reap(self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail) -> list[Reaped]:
+        """Take back what a worker holds, at most BATCH entries: because its process is known to be `dead`, or else only if
+        its lease has ended. `error` and `detail` tell a started task what happened to it."""
+        keys = [
+            *self._names(*self._lists()), self.keys.processing(worker_id),
+            self.keys.leases, self.keys.task_prefix, self.keys.failed,
+        ]  # fmt: skip
+        args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
+        reply = self.link.script(load("reap"), keys, args)
+        return [
+            Reaped(
+                reply[i].decode(),
+                int(reply[i + 1]),
+                Status(reply[i + 2].decode()),
+                int(reply[i + 3]),
+                reply[i + 4].decode(),
+            )
+            for i in range(0, len(reply), 5)
+        ]
+
+    def promote(self) -> tuple[int, float | None]:
+        """Move due tasks to pending, at most BATCH; returns how many, and the seconds until the next is due (None: none)."""
+        moved, next_ms = self._script("promote", *self._lists(), "scheduled", "task_prefix", args=[BATCH])
+        return moved, None if next_ms < 0 else next_ms / 1000
+
+    def trim(self, status: Status, kept_s: float) -> int:
+        """Remove tasks that ended as `status` more than `kept_s` ago, at most BATCH; returns how many."""
+        keys = [self.keys.ended(status), self.keys.tasks, self.keys.task_prefix]
+        return int(self.link.script(load("trim"), keys, [round(kept_s * 1000), BATCH]))
+
+    def stops(self, worker_ids: Sequence[str]) -> list[Stop]:
+        """The stop requests that wait for these workers. They stay until `stop_done`, so that none is lost."""
+        if not worker_ids:
+            return []
+        values: Any = self.link.run(lambda client: client.hmget(self.keys.stops, list(worker_ids)))
+        found = []
+        for worker_id, value in zip(worker_ids, values, strict=True):
+            if value is not None:
+                task_id, attempt, reason = value.decode().split(" ", 2)
+                found.append(Stop(worker_id, task_id, int(attempt), reason))
+        return found
+
+    def stop_done(self, worker_id: str) -> None:
+        """Forget the stop request of a worker: the attempt has ended."""
+        self.link.run(lambda client: client.hdel(self.keys.stops, worker_id))
+
+    def announce(self) -> None:
+        """Put this queue among the known ones, once per process."""
+        if not self._announced:
+            self.link.run(lambda client: client.sadd(self.keys.queues, self.name))
+            self._announced = True
+
+    # -- helpers
+
+    def _script(self, script: str, *keys: str, args: Sequence[Any]) -> Any:
+        return self.link.script(load(script), self._names(*keys), args)
+
+    def _names(self, *attributes: str) -> list[str]:
+        return [getattr(self.keys, attribute) for attribute in attributes]
+
+    @staticmethod
+    def _lists() -> tuple[str, str, str]:
+        return ("pending", "high", "low")
+
+    def _claim_keys(self, worker_id: str) -> list[str]:
+        keys = self.keys
+        return [
+            keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix, keys.unreadable,
+        ]  # fmt: skip
+
+    def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
+        if reply[0] == b"lapsed":
+            emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
+            raise LeaseLost(f"the lease of {worker_id} has lapsed")
+        return attempt_from_reply(self.name, reply[1:]) if reply[0] == b"task" else None
+
+    @staticmethod
+    def _found(task_id: str, reply: bytes) -> Status:
+        if not reply:
+            raise TaskNotFound(task_id)
+        return Status(reply.decode())

@@ -1,0 +1,101 @@
+"""How a task looks in Redis: the fields of the hash `:task:<id>`, there and back.
+
+Numbers are decimal text, moments are ms, `payload` and `result` are JSON text, `tags` is a comma-separated list. A field
+that is absent has the default of `Task`. `v` is the schema version; a record of a newer version is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from taskq.task import Attempt, ErrorDetail, NewTask, Priority, Status, Task
+
+SCHEMA = 1
+
+Scalar = str | bytes | int | float
+
+
+def enqueue_args(new: NewTask) -> list[Scalar]:
+    """The arguments of enqueue.lua for one task."""
+    fields: list[Scalar] = ["type", new.type, "max_retry", new.max_retry]
+    if new.payload is not None:
+        fields += ["payload", new.payload]
+    if new.timeout_s is not None:
+        fields += ["timeout_ms", round(new.timeout_s * 1000)]
+    if new.tags:
+        fields += ["tags", ",".join(new.tags)]
+    due: Scalar = "" if new.run_at_ms is None else new.run_at_ms
+    return [new.id, str(new.priority), round(new.delay_s * 1000), due, len(fields), *fields]
+
+
+def attempt_from_reply(queue: str, reply: Sequence[Any]) -> Attempt:
+    """What claim and start answer: id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags."""
+    id_, attempt, type_, payload, retries, max_retry, crashes, timeout_ms, tags = reply
+    return Attempt(
+        id=id_.decode(),
+        type=type_.decode(),
+        queue=queue,
+        attempt=int(attempt),
+        payload=payload or None,
+        retries=int(retries),
+        max_retry=int(max_retry),
+        crashes=int(crashes),
+        timeout_s=int(timeout_ms) / 1000 if timeout_ms else None,
+        tags=_tags(tags),
+    )
+
+
+def task_from_hash(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task | None:
+    """A stored record as a Task; None when it is not one that this version can read."""
+    try:
+        if int(fields[b"v"]) > SCHEMA:
+            return None
+        return _task(queue, task_id, fields)
+    except (KeyError, ValueError, msgspec.DecodeError):
+        return None
+
+
+def _task(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task:
+    def number(name: bytes) -> int | None:
+        return int(fields[name]) if name in fields else None
+
+    def text(name: bytes) -> str | None:
+        return fields[name].decode("utf-8", "replace") if name in fields else None
+
+    timeout_ms = number(b"timeout_ms")
+    detail = fields.get(b"error_detail")
+    return Task(
+        id=task_id,
+        type=fields[b"type"].decode("utf-8", "replace"),
+        queue=queue,
+        status=Status(fields[b"status"].decode()),
+        priority=Priority(fields.get(b"priority", b"normal").decode()),
+        payload=fields.get(b"payload"),
+        retries=number(b"retries") or 0,
+        max_retry=number(b"max_retry") or 0,
+        attempt=number(b"attempt") or 0,
+        crashes=number(b"crashes") or 0,
+        created_at_ms=int(fields[b"created_at"]),
+        updated_at_ms=int(fields[b"updated_at"]),
+        run_at_ms=number(b"run_at"),
+        started_at_ms=number(b"started_at"),
+        finished_at_ms=number(b"finished_at"),
+        timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+        tags=_tags(fields.get(b"tags", b"")),
+        worker_id=text(b"worker_id"),
+        result=fields.get(b"result"),
+        error=text(b"error"),
+        error_detail=msgspec.json.decode(detail) if detail else None,
+    )
+
+
+def detail_json(detail: ErrorDetail) -> bytes:
+    """The stored form of an error's detail."""
+    return msgspec.json.encode(detail)
+
+
+def _tags(stored: bytes) -> tuple[str, ...]:
+    return tuple(stored.decode().split(",")) if stored else ()
