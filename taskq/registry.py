@@ -1,0 +1,154 @@
+"""Task types: which function runs which type, and with which options. No I/O beyond importing modules."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+
+from taskq.errors import HandlerImportError, TaskqError, UnknownTaskType
+from taskq.retry import Backoff
+from taskq.signature import Signature, signature_of
+from taskq.task import MAX_RETRY_LIMIT, NAME
+from taskq.units import parse_duration, parse_size
+
+ENTRY_POINTS = "taskq.tasks"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a type says about its attempts; None leaves it to the service's configuration.
+
+    `timeout_s` 0 means no limit. An exception of `no_retry_on`, or one outside `retry_on` where that is given, fails the
+    task at once.
+    """
+
+    timeout_s: float | None = None
+    max_retry: int | None = None
+    memory_limit_bytes: int | None = None
+    backoff: Backoff | None = None
+    retry_on: tuple[type[BaseException], ...] = ()
+    no_retry_on: tuple[type[BaseException], ...] = ()
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """A registered type: its function, how a payload fills the arguments, its options."""
+
+    type: str
+    function: Callable[..., Any]
+    signature: Signature
+    options: Options
+
+
+class Registry:
+    """Handlers by type. A type has one handler; registering another one for it is an error."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, type_: str, function: Callable[..., Any], options: Options) -> None:
+        """Register `function` for `type_`. Raises TaskqError for a bad name, a second function or unusable parameters."""
+        if not NAME.match(type_):
+            raise TaskqError(f"task type {type_!r}: expected 1 to 128 of letters, digits, _ . -")
+        known = self._handlers.get(type_)
+        if known is not None and known.function is not function:
+            raise TaskqError(f"task type {type_!r} has two handlers: {_place(known.function)} and {_place(function)}")
+        self._handlers[type_] = Handler(type_, function, signature_of(function), options)
+
+    def get(self, type_: str) -> Handler:
+        """The handler of a type. Raises UnknownTaskType."""
+        try:
+            return self._handlers[type_]
+        except KeyError:
+            raise UnknownTaskType(type_) from None
+
+    def options(self, type_: str) -> Options:
+        """The options of a type; the defaults for one that is not registered."""
+        handler = self._handlers.get(type_)
+        return handler.options if handler else Options()
+
+    def types(self) -> list[str]:
+        """All registered types, in alphabetical order."""
+        return sorted(self._handlers)
+
+
+registry = Registry()
+"""The registry of this process, which `task` and `register` fill."""
+
+
+def task(
+    type_: str,
+    *,
+    timeout: float | str | None = None,
+    max_retry: int | None = None,
+    memory_limit: int | str | None = None,
+    backoff: Backoff | None = None,
+    retry_on: tuple[type[BaseException], ...] = (),
+    no_retry_on: tuple[type[BaseException], ...] = (),
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register the decorated function as the handler of `type_`; the function itself stays as it is.
+
+    `timeout` reads 30, "30s" or "5m" (0: no limit), `memory_limit` "512MiB" (0: no limit). Raises TaskqError.
+    """
+    if max_retry is not None and not 0 <= max_retry <= MAX_RETRY_LIMIT:
+        raise TaskqError(f"task type {type_!r}: max_retry: expected 0 to {MAX_RETRY_LIMIT}, got {max_retry}")
+    try:
+        options = Options(
+            timeout_s=None if timeout is None else parse_duration(timeout),
+            max_retry=max_retry,
+            memory_limit_bytes=None if memory_limit is None else parse_size(memory_limit),
+            backoff=backoff,
+            retry_on=retry_on,
+            no_retry_on=no_retry_on,
+        )
+    except ValueError as error:
+        raise TaskqError(f"task type {type_!r}: {error}") from error
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        registry.add(type_, function, options)
+        return function
+
+    return decorate
+
+
+def register(type_: str, function: Callable[..., Any], **options: Any) -> None:
+    """The decorator `task` as a call, for functions of other packages."""
+    task(type_, **options)(function)
+
+
+def import_handlers(modules: Iterable[str]) -> list[str]:
+    """Import the modules, and those of the entry-point group, so that their handlers register.
+
+    Returns the names of threads that the imports left running: they would not survive the fork of a worker. Raises
+    HandlerImportError with file and line.
+    """
+    before = set(threading.enumerate())
+    points = [point.module for point in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    for module in [*modules, *points]:
+        try:
+            importlib.import_module(module)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise HandlerImportError(f"task module {module!r} cannot be imported: {_describe(error)}") from error
+    return [thread.name for thread in threading.enumerate() if thread not in before]
+
+
+def _describe(error: BaseException) -> str:
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{words} ({error.filename}:{error.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    own = [frame for frame in frames if frame.filename != __file__]
+    return f"{words} ({own[-1].filename}:{own[-1].lineno})" if own else words
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"

@@ -1,0 +1,122 @@
+"""How a JSON payload becomes the arguments of a handler. Pure: built once from the function's type hints.
+
+Three shapes: keyword arguments (a JSON object, one member for each parameter); one parameter annotated with a struct,
+dataclass or TypedDict (the object is that); one parameter named `payload` (any JSON value, checked if it is annotated).
+A parameter annotated with a context class (`__taskq_context__`) gets the context and is no part of the payload.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from taskq.errors import InvalidPayload, TaskqError
+
+_PATH = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a handler takes. `model` is the type of the payload as a whole; `whole` names the parameter that gets it whole,
+    or is None when each parameter takes one member; `context` names the parameters that get the context."""
+
+    model: Any
+    whole: str | None
+    context: tuple[str, ...]
+    positional_only: tuple[str, ...]
+    required: bool
+
+    def bind(self, payload: bytes | None, context: object = None) -> Arguments:
+        """The arguments for one call. `payload` is JSON text, None for none. Raises InvalidPayload with a pointer."""
+        named: dict[str, Any] = dict.fromkeys(self.context, context)
+        named.update(self._members(payload))
+        args = tuple(named.pop(name) for name in self.positional_only if name in named)
+        return args, named
+
+    def _members(self, payload: bytes | None) -> Mapping[str, Any]:
+        if payload is None and self.whole is not None and not self.required:
+            return {}
+        text = payload if payload is not None else (b"null" if self.whole else b"{}")
+        if self.whole is None and not self.required and text in (b"null", b'""'):
+            text = b"{}"
+        value = _decode(text, self.model)
+        if self.whole is not None:
+            return {self.whole: value}
+        if isinstance(value, dict):
+            return value
+        return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def signature_of(function: Callable[..., Any]) -> Signature:
+    """Read a handler's parameters. Raises TaskqError for one that no payload can be mapped to."""
+    parameters = inspect.signature(function).parameters
+    hints = _hints(function)
+    context = tuple(name for name in parameters if getattr(hints.get(name), "__taskq_context__", False))
+    rest = {name: parameter for name, parameter in parameters.items() if name not in context}
+    if any(p.kind is p.VAR_POSITIONAL for p in rest.values()):
+        raise TaskqError(f"{function.__qualname__}: *args cannot be filled from a JSON payload; name the parameters")
+    positional_only = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
+    if len(rest) == 1:
+        name, only = next(iter(rest.items()))
+        hint = hints.get(name, Any)
+        if only.kind is not only.VAR_KEYWORD and (name == "payload" or _is_model(hint)):
+            return Signature(hint, name, context, positional_only, only.default is only.empty)
+    required = any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in rest.values())
+    return Signature(_model(function, rest, hints), None, context, positional_only, required)
+
+
+def pointer(message: str) -> tuple[str, str]:
+    """Split an error text of msgspec into its sentence and the JSON pointer of the place it names ("" for the whole)."""
+    match = _PATH.search(message)
+    if match is None:
+        return message, ""
+    steps = [step["name"] or step["index"] for step in _STEP.finditer(match["path"])]
+    return message[: match.start()], "".join("/" + s.replace("~", "~0").replace("/", "~1") for s in steps)
+
+
+def _decode(text: bytes, model: Any) -> Any:
+    try:
+        return msgspec.json.decode(text, type=model)
+    except msgspec.ValidationError as error:
+        detail, place = pointer(str(error))
+        raise InvalidPayload(detail, place) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidPayload(str(error)) from error
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise TaskqError(f"{function.__qualname__}: a type hint cannot be resolved: {error}") from error
+
+
+def _is_model(hint: Any) -> bool:
+    if not isinstance(hint, type):
+        return False
+    return issubclass(hint, msgspec.Struct) or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
+
+
+def _model(function: Callable[..., Any], rest: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]) -> Any:
+    if any(p.kind is p.VAR_KEYWORD for p in rest.values()):
+        return dict[str, Any]
+    fields: list[Any] = [
+        (name, hints.get(name, Any)) if p.default is p.empty else (name, hints.get(name, Any), _default(p.default))
+        for name, p in rest.items()
+    ]
+    try:
+        return msgspec.defstruct(f"{function.__name__}_payload", fields, kw_only=True, forbid_unknown_fields=True)
+    except TypeError as error:
+        raise TaskqError(f"{function.__qualname__}: a parameter has a type that JSON cannot fill: {error}") from error
+
+
+def _default(value: Any) -> Any:
+    return msgspec.field(default_factory=lambda: value) if isinstance(value, (list, dict, set)) else value

@@ -1,0 +1,53 @@
+"""What a worker needs from the supervisor's shared memory, as a protocol: the worker room does not know who made it."""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+
+class StopReason(enum.IntEnum):
+    """Why the supervisor interrupts a running attempt."""
+
+    NONE = 0
+    TIMEOUT = 1
+    MEMORY = 2
+    CANCELLED = 3
+    DRAIN = 4
+
+
+class State(enum.IntEnum):
+    """What a worker is doing, for the supervisor and for process titles."""
+
+    STARTING = 0
+    IDLE = 1
+    RUNNING = 2
+    SETTLING = 3
+    ENDED = 4
+
+
+class Control(Protocol):
+    """A worker's slot: it reports, and it reads what the supervisor wants."""
+
+    def report(self, state: State) -> None:
+        """Say what this worker is doing now."""
+
+    def begin(
+        self, task_id: str, type_: str, attempt: int, *, timeout_s: float | None, memory_limit_bytes: int | None
+    ) -> int:
+        """Say that an attempt runs from now on, with its limits (None: none); returns its serial number in this worker."""
+
+    def settling(self) -> None:
+        """Say that the attempt has ended and is being written; limits no longer apply."""
+
+    def end(self) -> None:
+        """Say that the attempt is settled."""
+
+    def stop_order(self) -> tuple[int, StopReason]:
+        """The serial number of the attempt to interrupt, and why."""
+
+    def draining(self) -> bool:
+        """True once no further task may be claimed."""
+
+    def stop_now(self) -> bool:
+        """True once even waiting for Redis must end."""

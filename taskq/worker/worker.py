@@ -1,0 +1,192 @@
+"""The loop of one worker process: claim, execute, settle.
+
+It never decides when to stop: signals that reach it only make it look at its control, which the supervisor writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import signal
+import time
+from types import FrameType
+
+import msgspec
+
+from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
+from taskq.log import emit
+from taskq.queue.queue import Queue
+from taskq.registry import Registry
+from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released, Retried, Verdict
+from taskq.worker.context import Context
+from taskq.worker.control import Control, State
+from taskq.worker.executor import Defaults, Limits, execute, limits_of
+
+_PAGE_BYTES = resource.getpagesize()
+
+BLOCK_S = 1.0
+"""How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
+
+STOP_SIGNAL = signal.SIGUSR2
+"""Sent by the supervisor after it has written a stop order."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Why a worker's loop ended: drained, recycled, lease_lost or refused."""
+
+    reason: str
+
+
+class Recycling(msgspec.Struct, frozen=True, kw_only=True):
+    """When a worker process ends by itself between two tasks; 0: never."""
+
+    max_tasks: int = 0
+    max_memory_bytes: int = 0
+
+
+class Worker:
+    """One worker. `run` returns when it shall end; everything it held is then settled or released."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        queue: Queue,
+        registry: Registry,
+        control: Control,
+        *,
+        defaults: Defaults | None = None,
+        recycling: Recycling | None = None,
+    ) -> None:
+        self.worker_id = worker_id
+        self.queue = queue
+        self.registry = registry
+        self.control = control
+        self.defaults = defaults or Defaults()
+        self.recycling = recycling or Recycling()
+        self.tasks_done = 0
+        self._serial = 0
+        self._interruptible = False
+        self._limits = Limits(None, None)
+
+    def run(self) -> Ending:
+        """Work until drained, recycled or refused. Main thread only."""
+        signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        try:
+            return self._loop()
+        except LeaseLost:
+            return Ending("lease_lost")
+        except QueueRefused as error:
+            emit("queue.refused", logging.ERROR, str(error), queue=self.queue.name)
+            return Ending("refused")
+        except QueueUnavailable:
+            return Ending("drained")  # Redis stayed away until the supervisor wanted us gone
+
+    def _loop(self) -> Ending:
+        attempt: Attempt | None = None
+        while True:
+            if self.control.draining():
+                if attempt is not None:
+                    self.queue.release(self.worker_id, attempt)
+                return self._leave("drained")
+            if attempt is None:
+                self.control.report(State.IDLE)
+                attempt = self.queue.claim(self.worker_id) or self._wait()
+                continue
+            attempt = self._work(attempt)
+            if attempt is None and self._spent():
+                return self._leave("recycled")
+
+    def _wait(self) -> Attempt | None:
+        try:
+            return self.queue.wait(self.worker_id, BLOCK_S)
+        except QueueFull:
+            # Moving an entry is refused at maxmemory, claim's script is not: poll until there is room again.
+            time.sleep(BLOCK_S)
+            return None
+
+    def _work(self, attempt: Attempt) -> Attempt | None:
+        """Run and settle one attempt; returns the next one when the settle claimed it."""
+        options = self.registry.options(attempt.type)
+        self._limits = limits_of(attempt, options, self.defaults)
+        started = time.monotonic()
+        self._serial = self.control.begin(
+            attempt.id,
+            attempt.type,
+            attempt.attempt,
+            timeout_s=self._limits.timeout_s,
+            memory_limit_bytes=self._limits.memory_limit_bytes,
+        )
+        emit("task.started", task_id=attempt.id, type=attempt.type, queue=attempt.queue, attempt=attempt.attempt)
+        deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
+        context = Context(attempt, self.worker_id, deadline)
+        outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
+        self.control.settling()
+        self.tasks_done += 1
+        verdict, following = self._settle(attempt, outcome)
+        _log_settled(attempt, outcome, verdict, time.monotonic() - started)
+        self.control.end()
+        return following
+
+    def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
+        match outcome:
+            case Completed(result):
+                more = not self.control.draining() and not self._spent()
+                return self.queue.complete(self.worker_id, attempt, result, claim_next=more)
+            case Retried(delay_s, error, detail):
+                return self.queue.retry(self.worker_id, attempt, delay_s, error, detail), None
+            case Failed(error, detail):
+                return self.queue.fail(self.worker_id, attempt, error, detail), None
+            case Released():
+                return self.queue.release(self.worker_id, attempt), None
+            case Cancelled():
+                # cancel or delete have written the end already; only the request has to be forgotten
+                self.queue.stop_done(self.worker_id)
+                return Verdict.OK, None
+
+    def _spent(self) -> bool:
+        return 0 < self.recycling.max_tasks <= self.tasks_done or (0 < self.recycling.max_memory_bytes <= _resident_bytes())
+
+    def _leave(self, reason: str) -> Ending:
+        self.queue.link.close_blocking()
+        self.queue.leave(self.worker_id)
+        return Ending(reason)
+
+    def _set_running(self, running: bool) -> None:
+        self._interruptible = running
+
+    def _on_stop_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        serial, reason = self.control.stop_order()
+        if self._interruptible and serial == self._serial:
+            self._interruptible = False  # one interruption; the handler may clean up undisturbed
+            raise StopTask(reason.name, self._limits.timeout_s)
+
+
+_EVENTS = {
+    Completed: ("task.completed", logging.INFO),
+    Retried: ("task.retried", logging.WARNING),
+    Failed: ("task.failed", logging.ERROR),
+    Released: ("task.released", logging.INFO),
+    Cancelled: ("task.cancelled", logging.INFO),
+}
+
+
+def _log_settled(attempt: Attempt, outcome: Outcome, verdict: Verdict, duration_s: float) -> None:
+    event, level = _EVENTS[type(outcome)] if verdict is Verdict.OK else ("task.stale", logging.WARNING)
+    failure = outcome if isinstance(outcome, (Retried, Failed)) else None
+    emit(
+        event,
+        level,
+        task_id=attempt.id,
+        type=attempt.type,
+        queue=attempt.queue,
+        attempt=attempt.attempt,
+        duration_s=round(duration_s, 6),
+        error=failure.error if failure else None,
+        error_kind=failure.detail.kind if failure else None,
+        delay_s=outcome.delay_s if isinstance(outcome, Retried) else None,
+    )
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[1]) * _PAGE_BYTES
