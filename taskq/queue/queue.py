@@ -97,14 +97,14 @@ class Queue:
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
         """Bring a failed or cancelled task back; returns the status it had (any other: nothing done)."""
         keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix")
-        return self._found(task_id, self._script("requeue", *keys, args=[task_id, round(delay_s * 1000)]))
+        return self._found(task_id, self._script("requeue", *keys, args=[task_id, _ms(delay_s)]))
 
     # -- workers
 
     def join(self, worker_id: str, lease_s: float, info: bytes) -> None:
         """Make a new worker known with a first lease; `info` is a JSON object that tells where it runs."""
         self.announce()
-        self._script("join", "leases", "workers", args=[worker_id, round(lease_s * 1000), info])
+        self._script("join", "leases", "workers", args=[worker_id, _ms(lease_s), info])
 
     def leave(self, worker_id: str) -> bool:
         """Forget a worker that ended; False when it still holds something, which a reap must take first."""
@@ -145,7 +145,7 @@ class Queue:
 
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
-        args = [worker_id, attempt.id, attempt.attempt, round(delay_s * 1000), error, detail_json(detail)]
+        args = [worker_id, attempt.id, attempt.attempt, _ms(delay_s), error, detail_json(detail)]
         keys = [self.keys.processing(worker_id), self.keys.task_prefix, self.keys.scheduled]
         return Verdict(self.link.script(load("retry"), keys, args)[0].decode())
 
@@ -163,18 +163,21 @@ class Queue:
 
     # -- maintenance
 
-    def extend(self, worker_ids: Sequence[str], lease_s: float) -> list[str]:
-        """Prolong leases; returns the workers whose lease had lapsed, which are not revived."""
+    def extend(self, worker_ids: Sequence[str], lease_s: float, pause_s: float) -> list[str]:
+        """Prolong leases; returns the workers whose lease had lapsed, which are not revived.
+
+        `pause_s` is the longest regular time between two calls of extend or lapsed by anybody: a longer gap means that
+        nobody could reach Redis, and is not held against any lease.
+        """
         if not worker_ids:
             return []
-        reply = self._script("extend", "leases", args=[round(lease_s * 1000), *worker_ids])
+        reply = self._script("extend", "leases", "reaper", args=[_ms(pause_s), _ms(lease_s), *worker_ids])
         return [worker_id.decode() for worker_id in reply]
 
-    def lapsed(self, pause_s: float) -> list[str]:
-        """Workers whose lease has ended, at most BATCH. `pause_s` is the longest regular time between two calls: a longer
-        gap means that nobody could reach Redis, and is not held against any lease."""
-        reply = self._script("lapsed", "leases", "reaper", args=[round(pause_s * 1000), BATCH])
-        return [worker_id.decode() for worker_id in reply]
+    def lapsed(self, pause_s: float) -> list[tuple[str, float]]:
+        """Workers whose lease has ended, with the seconds since then, the longest first, at most BATCH."""
+        reply = self._script("lapsed", "leases", "reaper", args=[_ms(pause_s), BATCH])
+        return [(worker.decode(), ms / 1000) for worker, ms in zip(reply[::2], reply[1::2], strict=True)]
 
     def reap(self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail) -> list[Reaped]:
         """Take back what a worker holds, at most BATCH entries: because its process is known to be `dead`, or else only if
@@ -204,7 +207,7 @@ class Queue:
     def trim(self, status: Status, kept_s: float) -> int:
         """Remove tasks that ended as `status` more than `kept_s` ago, at most BATCH; returns how many."""
         keys = [self.keys.ended(status), self.keys.tasks, self.keys.task_prefix]
-        return int(self.link.script(load("trim"), keys, [round(kept_s * 1000), BATCH]))
+        return int(self.link.script(load("trim"), keys, [_ms(kept_s), BATCH]))
 
     def stops(self, worker_ids: Sequence[str]) -> list[Stop]:
         """The stop requests that wait for these workers. They stay until `stop_done`, so that none is lost."""
@@ -257,3 +260,7 @@ class Queue:
         if not reply:
             raise TaskNotFound(task_id)
         return Status(reply.decode())
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -6,14 +6,16 @@ It never decides when to stop: signals that reach it only make it look at its co
 from __future__ import annotations
 
 import logging
-import resource
+import os
 import signal
 import time
 from types import FrameType
 
 import msgspec
+from setproctitle import setproctitle
 
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
+from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
@@ -21,8 +23,6 @@ from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released,
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State
 from taskq.worker.executor import Defaults, Limits, execute, limits_of
-
-_PAGE_BYTES = resource.getpagesize()
 
 BLOCK_S = 1.0
 """How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
@@ -54,6 +54,7 @@ class Worker:
         registry: Registry,
         control: Control,
         *,
+        pool: str = "default",
         defaults: Defaults | None = None,
         recycling: Recycling | None = None,
     ) -> None:
@@ -61,10 +62,12 @@ class Worker:
         self.queue = queue
         self.registry = registry
         self.control = control
+        self.pool = pool
         self.defaults = defaults or Defaults()
         self.recycling = recycling or Recycling()
         self.tasks_done = 0
         self._serial = 0
+        self._titled_idle = False
         self._interruptible = False
         self._limits = Limits(None, None)
 
@@ -89,12 +92,18 @@ class Worker:
                     self.queue.release(self.worker_id, attempt)
                 return self._leave("drained")
             if attempt is None:
-                self.control.report(State.IDLE)
+                self._idle()
                 attempt = self.queue.claim(self.worker_id) or self._wait()
                 continue
             attempt = self._work(attempt)
             if attempt is None and self._spent():
                 return self._leave("recycled")
+
+    def _idle(self) -> None:
+        self.control.report(State.IDLE)
+        if not self._titled_idle:
+            setproctitle(f"taskq: worker {self.pool} idle")
+            self._titled_idle = True
 
     def _wait(self) -> Attempt | None:
         try:
@@ -116,6 +125,8 @@ class Worker:
             timeout_s=self._limits.timeout_s,
             memory_limit_bytes=self._limits.memory_limit_bytes,
         )
+        setproctitle(f"taskq: worker {self.pool} running {attempt.type} {attempt.id}")
+        self._titled_idle = False
         emit("task.started", task_id=attempt.id, type=attempt.type, queue=attempt.queue, attempt=attempt.attempt)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline)
@@ -144,7 +155,9 @@ class Worker:
                 return Verdict.OK, None
 
     def _spent(self) -> bool:
-        return 0 < self.recycling.max_tasks <= self.tasks_done or (0 < self.recycling.max_memory_bytes <= _resident_bytes())
+        return 0 < self.recycling.max_tasks <= self.tasks_done or (
+            0 < self.recycling.max_memory_bytes <= resident_bytes(os.getpid())
+        )
 
     def _leave(self, reason: str) -> Ending:
         self.queue.link.close_blocking()
@@ -185,8 +198,3 @@ def _log_settled(attempt: Attempt, outcome: Outcome, verdict: Verdict, duration_
         error_kind=failure.detail.kind if failure else None,
         delay_s=outcome.delay_s if isinstance(outcome, Retried) else None,
     )
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[1]) * _PAGE_BYTES

@@ -1,20 +1,15 @@
 #!lua flags=allow-oom
--- lapsed: names workers whose lease has ended. Time in which no reaper of any machine reached Redis counts for no lease:
--- after such a gap all leases are prolonged by its length, so that an outage of Redis reruns nothing by itself.
+-- lapsed: names workers whose lease has ended.
 -- KEYS[1] leases
 -- KEYS[2] reaper
--- ARGV[1] the longest regular pause between two looks, in ms
--- ARGV[2] the most worker ids to return
--- RETURNS worker ids
+-- ARGV[1] pause: the longest regular time between two visits of maintenance, in ms
+-- ARGV[2] most: worker ids to return
+-- RETURNS for each worker: its id, and for how many ms its lease has ended
 local leases, reaper = KEYS[1], KEYS[2]
 local pause, most = tonumber(ARGV[1]), ARGV[2]
--- include now
-local last = tonumber(redis.call('GET', reaper) or now)
-redis.call('SET', reaper, now)
-local gap = now - last
-if gap > pause then
-  for _, worker_id in ipairs(redis.call('ZRANGEBYSCORE', leases, last, '+inf')) do
-    redis.call('ZINCRBY', leases, gap, worker_id)
-  end
+-- include now gap
+local found = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+for i = 2, #found, 2 do
+  found[i] = now - tonumber(found[i])
 end
-return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
+return found

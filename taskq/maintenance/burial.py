@@ -1,0 +1,126 @@
+"""What becomes of the task of a worker that died: the words for it, and the verbs that settle it.
+
+A limit that the supervisor enforced by killing is the task's failure (retry or fail); a drain gives the task back
+uncounted; anything else is a crash, which has a budget of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from taskq.log import emit
+from taskq.maintenance.messages import Died
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import Queue
+from taskq.registry import Registry
+from taskq.retry import Backoff, delay_s
+from taskq.task import Attempt, ErrorDetail, ErrorKind, Status, Task, Verdict
+
+
+class Undertaker:
+    """Settles what dead workers held."""
+
+    def __init__(self, inspector: Inspector, registry: Registry, *, backoff: Backoff, max_crashes: int) -> None:
+        self.inspector = inspector
+        self.registry = registry
+        self.backoff = backoff
+        self.max_crashes = max_crashes
+
+    def bury(self, died: Died) -> None:
+        """Settle the task that a dead worker ran, if any, and give back what else it held. Safe to repeat."""
+        queue = self.inspector.queue(died.queue)
+        if died.task_id is not None:
+            self._settle(queue, died, died.task_id)
+        self.reap(queue, died.worker_id, dead=True, died=died)
+        queue.stop_done(died.worker_id)
+
+    def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None) -> None:
+        """Give back everything in the list of a dead or lapsed worker."""
+        text, detail = describe(died) if died else ("its worker fell silent: the lease lapsed", _crash())
+        while True:
+            moved = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail)
+            for task in moved:
+                failed = task.status is Status.FAILED
+                emit(
+                    "task.failed" if failed else "task.reaped",
+                    logging.ERROR if failed else logging.WARNING,
+                    task_id=task.id,
+                    type=task.type,
+                    queue=queue.name,
+                    attempt=task.attempt,
+                    worker_id=worker_id,
+                    crashes=task.crashes,
+                    error=text,
+                    error_kind=detail.kind,
+                )
+            if not moved:
+                return
+
+    def _settle(self, queue: Queue, died: Died, task_id: str) -> None:
+        task = self.inspector.get(task_id)
+        if task is None or task.attempt != died.attempt or died.cause not in ("timeout", "memory", "drain"):
+            return
+        attempt = _attempt_of(task)
+        if died.cause == "drain":
+            self._log("task.released", queue.release(died.worker_id, attempt), died, task)
+            return
+        text, detail = describe(died)
+        if task.retries < task.max_retry:
+            backoff = self.registry.options(task.type).backoff or self.backoff
+            verdict = queue.retry(died.worker_id, attempt, delay_s(backoff, task.retries), text, detail)
+            self._log("task.retried", verdict, died, task, detail)
+        else:
+            self._log("task.failed", queue.fail(died.worker_id, attempt, text, detail), died, task, detail)
+
+    @staticmethod
+    def _log(event: str, verdict: Verdict, died: Died, task: Task, detail: ErrorDetail | None = None) -> None:
+        emit(
+            event if verdict is Verdict.OK else "task.stale",
+            logging.WARNING if detail else logging.INFO,
+            task_id=task.id,
+            type=task.type,
+            queue=task.queue,
+            attempt=task.attempt,
+            worker_id=died.worker_id,
+            error=detail.message if detail else None,
+            error_kind=detail.kind if detail else None,
+        )
+
+
+def describe(died: Died) -> tuple[str, ErrorDetail]:
+    """Why a worker ended, as a sentence and as data."""
+    kind = {"timeout": ErrorKind.TIMEOUT, "memory": ErrorKind.MEMORY}.get(died.cause, ErrorKind.CRASH)
+    if kind is ErrorKind.TIMEOUT:
+        text = f"timed out after {died.limit_s:g} s and was killed" if died.limit_s else "timed out and was killed"
+    elif kind is ErrorKind.MEMORY:
+        text = "memory limit exceeded"
+    elif died.signal:
+        text = f"the worker died under the task: killed by {died.signal}"
+    else:
+        text = f"the worker died under the task: it exited with code {died.exit_code}"
+    if died.peak_rss_bytes:
+        text += f" (peak resident size {died.peak_rss_bytes / (1 << 20):.0f} MiB)"
+    detail = ErrorDetail(
+        kind=kind,
+        message=text,
+        signal=died.signal,
+        exit_code=died.exit_code,
+        peak_rss_bytes=died.peak_rss_bytes,
+    )
+    return text, detail
+
+
+def _crash() -> ErrorDetail:
+    return ErrorDetail(kind=ErrorKind.CRASH, message="its worker fell silent: the lease lapsed")
+
+
+def _attempt_of(task: Task) -> Attempt:
+    return Attempt(
+        id=task.id,
+        type=task.type,
+        queue=task.queue,
+        attempt=task.attempt,
+        retries=task.retries,
+        max_retry=task.max_retry,
+        crashes=task.crashes,
+    )

@@ -1,0 +1,215 @@
+"""The loop of the maintenance process, and the table of its duties.
+
+A duty is a name, a rhythm and a function; it does a bounded piece of work and says when it wants its next turn. A duty
+that fails is logged and tried again at its next turn; while Redis is away all of them wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+import msgspec
+
+from taskq import hosts
+from taskq.errors import QueueError, QueueUnavailable
+from taskq.log import emit
+from taskq.maintenance.burial import Undertaker
+from taskq.maintenance.messages import (
+    Born,
+    Buried,
+    Died,
+    LeaseLapsed,
+    Quit,
+    StopAttempt,
+    ToSupervisor,
+    encode,
+    for_maintenance,
+)
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import BATCH
+from taskq.task import Status
+
+PROMOTE_EVERY_S = 0.1
+STOPS_EVERY_S = 0.25
+TRIM_EVERY_S = 5.0
+QUEUES_EVERY_S = 2.0
+LINGER_S = 60.0
+"""How long the list of a worker that ended without taking leave is watched: a command of its may still be on its way."""
+
+
+class Seats(Protocol):
+    """What the supervisor says about its workers in shared memory."""
+
+    def alive(self, seat: int) -> bool:
+        """True when the supervisor vouched for this worker just now and it has joined its queue."""
+
+
+class Duty(msgspec.Struct):
+    """One chore. `perform` returns True when it has more to do at once."""
+
+    name: str
+    every_s: float
+    perform: Callable[[], bool]
+    due_at: float = 0.0
+
+
+class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds between two renewals of a lease of `lease_s`, and between two searches for lapsed ones."""
+
+    heartbeat_s: float = 3.0
+    lease_s: float = 15.0
+    reap_s: float = 2.0
+
+    @property
+    def pause_s(self) -> float:
+        """A longer time without any visit means that Redis could not be reached."""
+        return min(2 * max(self.heartbeat_s, self.reap_s), self.lease_s / 2)
+
+
+class Maintenance:
+    """Serves every queue under the prefix; leases only for the workers of its own supervisor."""
+
+    def __init__(
+        self,
+        inspector: Inspector,
+        undertaker: Undertaker,
+        seats: Seats,
+        pipe: Connection,
+        *,
+        rhythm: Rhythm,
+        retention: Mapping[Status, float],
+    ) -> None:
+        self.inspector = inspector
+        self.undertaker = undertaker
+        self.seats = seats
+        self.pipe = pipe
+        self.rhythm = rhythm
+        self.retention = retention
+        self.workers: dict[str, Born] = {}
+        self.deaths: list[Died] = []
+        self.queues: list[str] = []
+        self.quitting = False
+        self.duties = [
+            Duty("bury", STOPS_EVERY_S, self.bury),
+            Duty("find_queues", QUEUES_EVERY_S, self.find_queues),
+            Duty("reap", rhythm.reap_s, self.reap),
+            Duty("extend", rhythm.heartbeat_s, self.extend),
+            Duty("stops", STOPS_EVERY_S, self.pass_on_stops),
+            Duty("promote", PROMOTE_EVERY_S, self.promote),
+            Duty("trim", TRIM_EVERY_S, self.trim),
+        ]
+
+    def run(self) -> None:
+        """Work until told to quit and nothing is left to bury."""
+        while not (self.quitting and not self.deaths):
+            now = time.monotonic()
+            for duty in self.duties:
+                if duty.due_at <= now:
+                    self._take_turn(duty)
+            self._listen(max(0.0, min(duty.due_at for duty in self.duties) - time.monotonic()))
+
+    def bury(self) -> bool:
+        """Settle what workers held whose death the supervisor saw."""
+        while self.deaths:
+            died = self.deaths[0]
+            self.undertaker.bury(died)
+            self.deaths.pop(0)
+            self._tell(Buried(died.worker_id))
+        return False
+
+    def find_queues(self) -> bool:
+        """Learn which queues there are, and make those of our workers known again after a flush."""
+        for name in {born.queue for born in self.workers.values()}:
+            self.inspector.queue(name).announce()
+        self.queues = self.inspector.queue_names()
+        return False
+
+    def extend(self) -> bool:
+        """Renew the leases of the workers that the supervisor vouches for."""
+        for name in {born.queue for born in self.workers.values()}:
+            ours = [w for w, born in self.workers.items() if born.queue == name and self.seats.alive(born.seat)]
+            for worker_id in self.inspector.queue(name).extend(ours, self.rhythm.lease_s, self.rhythm.pause_s):
+                emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=name)
+                self._tell(LeaseLapsed(worker_id))
+        return False
+
+    def reap(self) -> bool:
+        """Take the tasks of workers that are gone: silent beyond their lease, or dead processes of this machine."""
+        for name in self.queues:
+            queue = self.inspector.queue(name)
+            for worker_id in self._dead_here(name):
+                self.undertaker.reap(queue, worker_id, dead=True)
+            for worker_id, ago_s in queue.lapsed(self.rhythm.pause_s):
+                self.undertaker.reap(queue, worker_id, dead=False)
+                if ago_s > LINGER_S:
+                    queue.leave(worker_id)
+        return False
+
+    def pass_on_stops(self) -> bool:
+        """Tell the supervisor which running attempts were cancelled or deleted."""
+        for name in {born.queue for born in self.workers.values()}:
+            ours = [worker_id for worker_id, born in self.workers.items() if born.queue == name]
+            for stop in self.inspector.queue(name).stops(ours):
+                self._tell(StopAttempt(stop.worker_id, stop.task_id, stop.attempt))
+        return False
+
+    def promote(self) -> bool:
+        """Move due tasks of every queue to pending."""
+        moved = [self.inspector.queue(name).promote()[0] for name in self.queues]
+        return max(moved, default=0) >= BATCH
+
+    def trim(self) -> bool:
+        """Remove tasks that ended longer ago than they are kept."""
+        removed = [
+            self.inspector.queue(name).trim(status, kept_s)
+            for name in self.queues
+            for status, kept_s in self.retention.items()
+        ]
+        return max(removed, default=0) >= BATCH
+
+    # -- helpers
+
+    def _take_turn(self, duty: Duty) -> None:
+        try:
+            more = duty.perform()
+        except QueueUnavailable:
+            more = False  # Link has said so; everything waits for the same thing
+        except QueueError as error:
+            more = False
+            emit("maintenance.failed", logging.ERROR, f"{duty.name}: {error}", duty=duty.name)
+        duty.due_at = time.monotonic() + (0.0 if more else duty.every_s)
+
+    def _dead_here(self, name: str) -> list[str]:
+        return [
+            worker_id
+            for worker_id, info in self.inspector.worker_infos(name).items()
+            if worker_id not in self.workers and _gone(info)
+        ]
+
+    def _listen(self, timeout_s: float) -> None:
+        """Sleep, but wake at once for a message."""
+        while self.pipe.poll(timeout_s):
+            timeout_s = 0.0
+            match for_maintenance(self.pipe.recv_bytes()):
+                case Born() as born:
+                    self.workers[born.worker_id] = born
+                case Died() as died:
+                    self.workers.pop(died.worker_id, None)
+                    self.deaths.append(died)
+                    self.duties[0].due_at = 0.0
+                case Quit():
+                    self.quitting = True
+
+    def _tell(self, message: ToSupervisor) -> None:
+        self.pipe.send_bytes(encode(message))
+
+
+def _gone(info: Mapping[str, object]) -> bool:
+    try:
+        return hosts.is_ours_and_gone(msgspec.convert(info.get("process"), hosts.ProcessIdentity))
+    except msgspec.ValidationError:
+        return False
