@@ -1,0 +1,223 @@
+"""What runs in each child right after the fork, and how a child is forked.
+
+A child forgets what it inherited (handlers, sockets, seeds), ties its life to the parent's and opens its own connections.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import random
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import msgspec
+from setproctitle import setproctitle
+
+from taskq import hosts, log
+from taskq.api.app import create_app
+from taskq.api.context import ApiContext, ApiSettings
+from taskq.api.server import serve
+from taskq.config import Config, Pool
+from taskq.errors import ExitCode, QueueError, QueueRefused, StartupError
+from taskq.log import emit
+from taskq.maintenance.burial import Undertaker
+from taskq.maintenance.maintenance import Maintenance, Rhythm
+from taskq.queue import server
+from taskq.queue.connection import Link
+from taskq.queue.embedded import EmbeddedPlan
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import Queue
+from taskq.registry import Registry
+from taskq.supervisor.signals import die_with_parent, reset_in_child
+from taskq.supervisor.slots import Board
+from taskq.task import Status
+from taskq.worker.control import State
+from taskq.worker.executor import Defaults
+from taskq.worker.worker import STOP_SIGNAL, Recycling, Worker
+
+FORK = multiprocessing.get_context("fork")
+
+WORKER_EXITS = {"drained": 0, "recycled": 0, "lease_lost": 75, "refused": 76}
+"""Exit codes of a worker by the reason why its loop ended."""
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """What every child of one service is made from; built before the first fork. `sock` is None without an API."""
+
+    config: Config
+    registry: Registry
+    board: Board
+    url: str
+    sock: socket.socket | None
+    embedded: EmbeddedPlan | None
+
+
+def fork(target: Callable[..., None], *args: Any) -> BaseProcess:
+    """Start a child from the main thread; the others of its threads would hold locks that the child can never take."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("children are forked from the main thread only")
+    process = FORK.Process(target=target, args=(os.getpid(), *args))
+    process.start()
+    return process
+
+
+def new_id(kind: str) -> str:
+    """An id that no other process of any machine has or will have."""
+    host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())[:60]
+    return f"{host}-{kind}-{secrets.token_hex(4)}"
+
+
+def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_name: str) -> None:
+    """A worker of one pool, from its fork to its end."""
+    os.setpgid(0, 0)
+    pool = service.config.pools[pool_name]
+    _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False)
+    if pool.nice:
+        os.nice(pool.nice)
+    slot = service.board.slot(seat)
+    link = Link(service.url, patience_s=math.inf, give_up=slot.stop_now)
+    queue = Queue(link, prefix=service.config.redis.prefix, name=pool.queue)
+    worker = Worker(
+        worker_id,
+        queue,
+        service.registry,
+        slot,
+        pool=pool_name,
+        defaults=_defaults(service.config),
+        recycling=Recycling(max_tasks=pool.max_tasks, max_memory_bytes=pool.max_memory),
+    )
+    try:
+        queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool))
+    except QueueRefused as error:
+        emit("queue.refused", message=str(error))
+        sys.exit(WORKER_EXITS["refused"])
+    except QueueError:
+        sys.exit(0)  # Redis stayed away until the service ended
+    slot.report(State.IDLE)
+    emit("worker.started", pool=pool_name, queue=pool.queue)
+    sys.exit(WORKER_EXITS[worker.run().reason])
+
+
+def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
+    """The maintenance process: first the examination of the server, then its duties."""
+    process_id = new_id("maintenance")
+    _enter(parent, service, "maintenance", process_id, "maintenance", keep_socket=False)
+    config = service.config
+    link = Link(service.url, patience_s=0.5)
+    try:
+        _examine(Link(service.url, patience_s=math.inf), require_persistence=config.redis.require_persistence)
+    except StartupError as error:
+        emit("child.failed", level=40, message=str(error))
+        sys.exit(error.exit_code)
+    inspector = Inspector(link, prefix=config.redis.prefix)
+    leases, retention = config.leases, config.retention
+    maintenance = Maintenance(
+        inspector,
+        Undertaker(
+            inspector,
+            service.registry,
+            backoff=config.tasks.defaults.backoff,
+            max_crashes=config.tasks.max_crashes,
+        ),
+        _Vouched(service.board, max(2.0, leases.heartbeat)),
+        pipe,
+        rhythm=Rhythm(heartbeat_s=leases.heartbeat, lease_s=leases.lease, reap_s=leases.reap),
+        retention={
+            Status.COMPLETED: retention.completed,
+            Status.FAILED: retention.failed,
+            Status.CANCELLED: retention.cancelled,
+        },
+    )
+    service.board.ready = True
+    emit("maintenance.started")
+    maintenance.run()
+    sys.exit(0)
+
+
+def api_child(parent: int, service: Service, index: int) -> None:
+    """An API process, serving on the socket that the supervisor bound."""
+    process_id = new_id(f"api{index}")
+    _enter(parent, service, "api", process_id, f"api {index}", keep_socket=True)
+    signal.signal(STOP_SIGNAL, _raise_exit)
+    config = service.config
+    inspector = Inspector(Link(service.url, patience_s=2.0), prefix=config.redis.prefix)
+    settings = ApiSettings(
+        max_body_bytes=config.api.max_body,
+        default_max_retry=config.tasks.defaults.max_retry,
+        threads=config.api.threads,
+    )
+    app = create_app(ApiContext(inspector=inspector, settings=settings, draining=lambda: service.board.draining))
+    if service.sock is None:
+        raise RuntimeError("an API process needs the listening socket")
+    serve(app, service.sock, settings)
+    sys.exit(0)
+
+
+def listening_on(sock: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Vouched:
+    def __init__(self, board: Board, within_s: float) -> None:
+        self.board = board
+        self.within_s = within_s
+
+    def alive(self, seat: int) -> bool:
+        slot = self.board.slot(seat)
+        return slot.state is not State.STARTING and slot.vouched_within(self.within_s)
+
+
+def _enter(parent: int, service: Service, process: str, process_id: str, title: str, *, keep_socket: bool) -> None:
+    reset_in_child()
+    die_with_parent(parent)
+    random.seed()
+    log.set_up(level=service.config.logging.level, format_=service.config.logging.format)
+    log.identify(process=process, worker_id=process_id)
+    setproctitle(f"taskq: {title}")
+    if service.sock is not None and not keep_socket:
+        service.sock.close()
+    if service.embedded is not None:
+        os.close(service.embedded.lock)  # only the supervisor and the server hold the data directory
+
+
+def _examine(link: Link, *, require_persistence: bool) -> None:
+    """Wait for the server, then examine it. Raises StartupError when it is unfit or refuses us."""
+    try:
+        report = server.check(link, require_persistence=require_persistence)
+    except QueueRefused as error:
+        raise StartupError(str(error), ExitCode.SERVER_UNFIT) from error
+    emit("server.checked", software=report.software, version=report.version)
+    for warning in report.warnings:
+        emit("server.warned", level=30, message=warning)
+
+
+def _defaults(config: Config) -> Defaults:
+    tasks = config.tasks
+    return Defaults(
+        timeout_s=tasks.defaults.timeout,
+        memory_limit_bytes=tasks.defaults.memory_limit,
+        backoff=tasks.defaults.backoff,
+        result_max_bytes=tasks.result_max,
+    )
+
+
+def _info(pool_name: str, pool: Pool) -> bytes:
+    identity = hosts.identity()
+    return msgspec.json.encode(
+        {"host": identity.host, "pid": identity.pid, "pool": pool_name, "queue": pool.queue, "process": identity}
+    )
+
+
+def _raise_exit(_number: int, _frame: object) -> None:
+    raise SystemExit(0)

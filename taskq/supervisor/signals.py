@@ -1,0 +1,87 @@
+"""Signals of the supervisor: the handler only queues the number and wakes the loop, which acts.
+
+Children never decide by signal when to end: a terminal or a service manager may signal the whole group, and the order to
+end comes from the supervisor.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+from types import FrameType
+
+HANDLED = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+)
+STACKS = signal.SIGUSR1
+"""Makes any process of the service write the stacks of its threads to standard error."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class SignalQueue:
+    """The signals that arrived and were not yet acted on. `fd` becomes readable when one arrives."""
+
+    def __init__(self) -> None:
+        self._arrived: collections.deque[int] = collections.deque()
+        self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def install(self) -> None:
+        """Take over the handled signals. Main thread only."""
+        for number in HANDLED:
+            signal.signal(number, self._on_signal)
+
+    def take(self) -> list[signal.Signals]:
+        """Everything that arrived since the last call, in order."""
+        try:
+            while os.read(self.fd, 512):
+                pass
+        except BlockingIOError:
+            pass
+        taken = []
+        while self._arrived:
+            taken.append(signal.Signals(self._arrived.popleft()))
+        return taken
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._arrived.append(number)
+        try:
+            os.write(self._wake, b"!")
+        except BlockingIOError:
+            pass  # the pipe is full of wake-ups already
+
+
+def become_subreaper() -> None:
+    """Orphans among our descendants become our children, so that we can end them."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send `number` to this process when its parent ends; end at once if that has happened already."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def reset_in_child() -> None:
+    """In a fresh child: forget the parent's handlers, leave ending to the parent, dump stacks on request."""
+    signal.set_wakeup_fd(-1)
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.register(STACKS, file=sys.stderr, all_threads=True)

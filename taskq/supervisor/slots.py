@@ -1,0 +1,203 @@
+"""The memory that the supervisor shares with its children: one slot for each worker, and the flags of the service.
+
+Made before the first fork. In a slot, the worker writes what it does and the supervisor writes what it wants; no field has
+two writers. Fields are aligned machine words, so a reader sees an old or a new value, never half of one; a reader that
+needs several fields of one attempt compares the serial number before and after. Moments are monotonic, in nanoseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import time
+
+import msgspec
+
+from taskq.worker.control import State, StopReason
+
+_TEXT = 128
+
+
+class _SlotMemory(ctypes.Structure):
+    _fields_ = [
+        # written by the worker
+        ("serial", ctypes.c_uint64),
+        ("pid", ctypes.c_uint64),
+        ("state", ctypes.c_uint64),
+        ("attempt", ctypes.c_uint64),
+        ("started_ns", ctypes.c_uint64),
+        ("deadline_ns", ctypes.c_uint64),
+        ("memory_limit", ctypes.c_uint64),
+        ("tasks_done", ctypes.c_uint64),
+        ("task_id", ctypes.c_char * _TEXT),
+        ("type", ctypes.c_char * _TEXT),
+        # written by the supervisor
+        ("stop_serial", ctypes.c_uint64),
+        ("stop_reason", ctypes.c_uint64),
+        ("vouched_ns", ctypes.c_uint64),
+        ("drain", ctypes.c_uint64),
+    ]
+
+
+class _FlagMemory(ctypes.Structure):
+    _fields_ = [("draining", ctypes.c_uint64), ("stop_now", ctypes.c_uint64), ("ready", ctypes.c_uint64)]
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that a worker runs. `deadline_ns` and `memory_limit_bytes` 0: no limit."""
+
+    serial: int
+    task_id: str
+    type: str
+    attempt: int
+    started_ns: int
+    deadline_ns: int
+    memory_limit_bytes: int
+
+
+class Board:
+    """Slots for at most `size` workers at a time, and the flags of the whole service."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        flags = ctypes.sizeof(_FlagMemory)
+        self._memory = mmap.mmap(-1, flags + size * ctypes.sizeof(_SlotMemory))
+        self._flags = _FlagMemory.from_buffer(self._memory, 0)
+        self._slots = [
+            Slot(_SlotMemory.from_buffer(self._memory, flags + i * ctypes.sizeof(_SlotMemory)), self) for i in range(size)
+        ]
+
+    def slot(self, index: int) -> Slot:
+        """The slot of one worker; its number stays, its occupant changes."""
+        return self._slots[index]
+
+    @property
+    def draining(self) -> bool:
+        """True once nothing new is accepted or claimed."""
+        return bool(self._flags.draining)
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._flags.draining = int(value)
+
+    @property
+    def stop_now(self) -> bool:
+        """True once even waiting for Redis must end."""
+        return bool(self._flags.stop_now)
+
+    @stop_now.setter
+    def stop_now(self, value: bool) -> None:
+        self._flags.stop_now = int(value)
+
+    @property
+    def ready(self) -> bool:
+        """True once Redis was found fit and workers may be forked; written by maintenance."""
+        return bool(self._flags.ready)
+
+    @ready.setter
+    def ready(self, value: bool) -> None:
+        self._flags.ready = int(value)
+
+
+class Slot:
+    """One worker's slot. The first half implements the worker's `Control`, the second half is the supervisor's."""
+
+    def __init__(self, memory: _SlotMemory, board: Board) -> None:
+        self._memory = memory
+        self._board = board
+
+    # -- the worker's side
+
+    def report(self, state: State) -> None:
+        """Say what this worker is doing now."""
+        self._memory.pid = os.getpid()
+        self._memory.state = state
+
+    def begin(
+        self, task_id: str, type_: str, attempt: int, *, timeout_s: float | None, memory_limit_bytes: int | None
+    ) -> int:
+        """Say that an attempt runs from now on. The serial number is written last: with it the rest is valid."""
+        now = time.monotonic_ns()
+        memory = self._memory
+        memory.task_id = task_id.encode()[: _TEXT - 1]
+        memory.type = type_.encode()[: _TEXT - 1]
+        memory.attempt = attempt
+        memory.started_ns = now
+        memory.deadline_ns = now + int(timeout_s * 1e9) if timeout_s else 0
+        memory.memory_limit = memory_limit_bytes or 0
+        memory.serial += 1
+        memory.state = State.RUNNING
+        return int(memory.serial)
+
+    def settling(self) -> None:
+        """Say that the attempt has ended and is being written."""
+        self._memory.state = State.SETTLING
+
+    def end(self) -> None:
+        """Say that the attempt is settled."""
+        self._memory.tasks_done += 1
+        self._memory.state = State.IDLE
+
+    def stop_order(self) -> tuple[int, StopReason]:
+        """The serial number of the attempt to interrupt, and why."""
+        return int(self._memory.stop_serial), StopReason(self._memory.stop_reason)
+
+    def draining(self) -> bool:
+        """True once this worker, or every worker, shall claim no more."""
+        return bool(self._memory.drain) or self._board.draining
+
+    def stop_now(self) -> bool:
+        """True once even waiting for Redis must end."""
+        return self._board.stop_now
+
+    # -- the supervisor's side
+
+    def reset(self) -> None:
+        """Make the slot ready for a new worker."""
+        ctypes.memset(ctypes.addressof(self._memory), 0, ctypes.sizeof(self._memory))
+
+    @property
+    def state(self) -> State:
+        """What the worker said last."""
+        return State(self._memory.state)
+
+    @property
+    def tasks_done(self) -> int:
+        """Attempts settled by this worker process."""
+        return int(self._memory.tasks_done)
+
+    def running(self) -> Running | None:
+        """The attempt that the worker holds (it runs or is being settled), None between two attempts."""
+        memory = self._memory
+        if memory.state not in (State.RUNNING, State.SETTLING):
+            return None
+        serial = memory.serial
+        found = Running(
+            serial=serial,
+            task_id=memory.task_id.decode(errors="replace"),
+            type=memory.type.decode(errors="replace"),
+            attempt=memory.attempt,
+            started_ns=memory.started_ns,
+            deadline_ns=memory.deadline_ns,
+            memory_limit_bytes=memory.memory_limit,
+        )
+        return found if memory.serial == serial else None
+
+    def order_stop(self, serial: int, reason: StopReason) -> None:
+        """Ask the worker to interrupt the attempt with this serial number; the caller sends the signal."""
+        self._memory.stop_reason = reason
+        self._memory.stop_serial = serial
+
+    def order_drain(self) -> None:
+        """Ask this one worker to claim no more."""
+        self._memory.drain = 1
+
+    def vouch(self) -> None:
+        """Say that the worker is alive and not stopped, now."""
+        self._memory.vouched_ns = time.monotonic_ns()
+
+    def vouched_within(self, seconds: float) -> bool:
+        """True when the supervisor vouched for the worker at most `seconds` ago."""
+        vouched: int = self._memory.vouched_ns
+        return vouched != 0 and time.monotonic_ns() - vouched < seconds * 1e9
