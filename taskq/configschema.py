@@ -1,0 +1,210 @@
+"""Every key of the configuration with its type, default and limits.
+
+Values only: who may set them and how they are merged is the business of `config.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+
+from taskq.configkinds import (
+    ADDRESS,
+    BYTES,
+    MODULES,
+    NAME_,
+    PATH,
+    REDIS_URL,
+    SECONDS,
+    TRUTH,
+    Address,
+    Kind,
+    above_zero,
+    integer,
+    masked_url,
+    number,
+    one_of,
+)
+from taskq.retry import Backoff
+from taskq.task import MAX_RETRY_LIMIT
+
+KeyPath = tuple[str, ...]
+"""A key as its parts: ("pools", "default", "workers")."""
+
+Truth = Annotated[bool, TRUTH]
+Name = Annotated[str, NAME_]
+Seconds = Annotated[float, SECONDS]
+SomeSeconds = Annotated[float, above_zero(SECONDS)]
+Bytes = Annotated[int, BYTES]
+SomeBytes = Annotated[int, above_zero(BYTES)]
+
+
+class Redis(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the queue lives. `url` None means the embedded server, whose files are in `data_dir`, a path relative to
+    the working directory. `require_persistence` refuses a server that forgets everything at a restart."""
+
+    url: Annotated[str | None, REDIS_URL] = None
+    prefix: Name = "taskq"
+    data_dir: Annotated[Path, PATH] = Path(".taskq")
+    require_persistence: Truth = False
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The fields without the password, because tracebacks and debuggers print them."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return list((fields | {"url": self.url and masked_url(self.url)}).items())
+
+    def __repr__(self) -> str:
+        return f"Redis({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTP interface. `processes` 0 means none here; `max_body` is in bytes."""
+
+    listen: Annotated[Address, ADDRESS] = Address("127.0.0.1", 8080)
+    processes: Annotated[int, integer(0, 64)] = 1
+    threads: Annotated[int, integer(1, 256)] = 8
+    max_body: SomeBytes = 1024**2
+    allow_unauthenticated: Truth = False
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task gets when neither its submitter nor its type says more. `timeout` is in seconds, `memory_limit` in
+    bytes, and 0 means none for both."""
+
+    timeout: Seconds = 3600.0
+    max_retry: Annotated[int, integer(0, MAX_RETRY_LIMIT)] = 3
+    memory_limit: Bytes = 0
+    backoff: Backoff = Backoff()
+
+
+class Tasks(msgspec.Struct, frozen=True, kw_only=True, rename={"import_": "import"}):
+    """Handlers and how they run. `result_max` is in bytes; `kill_grace` is the seconds between asking a handler to stop
+    and killing it; `max_crashes` workers may die under a task before it counts as failed."""
+
+    import_: Annotated[tuple[str, ...], MODULES] = ()
+    builtin: Truth = True
+    result_max: SomeBytes = 1024**2
+    kill_grace: Seconds = 5.0
+    max_crashes: Annotated[int, integer(1, 100)] = 3
+    defaults: Defaults = Defaults()
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers that serve one queue. A worker is replaced after `max_tasks` tasks, or above `max_memory` bytes between
+    two tasks; 0 means never. `drain` is the seconds that a task may go on after the service was asked to stop."""
+
+    queue: Name = "default"
+    workers: Annotated[int, integer(0, 1024)] = 3
+    max_tasks: Annotated[int, integer(0)] = 0
+    max_memory: Bytes = 0
+    nice: Annotated[int, integer(-20, 19)] = 0
+    drain: Seconds = 30.0
+
+
+class Leases(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: every `heartbeat` a live worker's lease is renewed to `lease`; every `reap` the lapsed ones are sought."""
+
+    heartbeat: SomeSeconds = 3.0
+    lease: SomeSeconds = 15.0
+    reap: SomeSeconds = 2.0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that a task is kept after it ended in this state."""
+
+    completed: Seconds = 86_400.0
+    failed: Seconds = 604_800.0
+    cancelled: Seconds = 86_400.0
+
+
+class Logging(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged, and how a line looks."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], one_of("debug", "info", "warning", "error")] = "info"
+    format: Annotated[Literal["json", "console"], one_of("json", "console")] = "json"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting; `Config()` is all defaults."""
+
+    redis: Redis = Redis()
+    api: Api = Api()
+    tasks: Tasks = Tasks()
+    pools: Mapping[str, Pool] = msgspec.field(default_factory=lambda: {"default": Pool()})
+    leases: Leases = Leases()
+    retention: Retention = Retention()
+    logging: Logging = Logging()
+
+
+_BACKOFF = {"first": SECONDS, "factor": number(1, 100), "max": SECONDS, "jitter": number(0, 1)}
+"""The limits of a struct that is not ours to annotate."""
+
+KEYS: dict[KeyPath, Kind] = {}
+SECTIONS: dict[KeyPath, tuple[str, ...]] = {}
+"""Every key, and every section with the names in it; `*` stands for the name of a pool."""
+
+
+def pattern(path: KeyPath) -> KeyPath:
+    """The path under which `KEYS` or `SECTIONS` have it, if they do."""
+    return ("pools", "*", *path[2:]) if path[0:1] == ("pools",) and len(path) > 1 else path
+
+
+def all_keys(pools: Iterable[str]) -> Iterator[tuple[KeyPath, Kind]]:
+    """Every key of a configuration with these pools, pool by pool."""
+    names = tuple(pools)
+    for section, paths in itertools.groupby(KEYS, key=lambda path: path[0]):
+        keys = tuple(paths)
+        for name in names if section == "pools" else ("",):
+            yield from ((tuple(name if part == "*" else part for part in key), KEYS[key]) for key in keys)
+
+
+def build(values: Mapping[KeyPath, object], pools: Iterable[str]) -> Config:
+    """A configuration of checked values with these pools; a key without a value has its default."""
+    sections: dict[str, Any] = {
+        field.name: _section(type(field.default), (field.name,), values)
+        for field in msgspec.structs.fields(Config)
+        if field.name != "pools"
+    }
+    return Config(pools={name: _section(Pool, ("pools", name), values) for name in pools}, **sections)
+
+
+def value_at(config: Config, path: KeyPath) -> Any:
+    """The value of a key."""
+    value: Any = config
+    for part in path:
+        value = value[part] if isinstance(value, Mapping) else getattr(value, "import_" if part == "import" else part)
+    return value
+
+
+def _section(struct: type[Any], path: KeyPath, values: Mapping[KeyPath, object]) -> Any:
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(struct):
+        at = (*path, field.encode_name)
+        if at in SECTIONS:
+            fields[field.name] = _section(type(field.default), at, values)
+        elif at in values:
+            fields[field.name] = values[at]
+    return struct(**fields)
+
+
+def _describe(struct: type[Any], path: KeyPath = ()) -> None:
+    hints = get_type_hints(struct, include_extras=True)
+    SECTIONS[path] = tuple(field.encode_name for field in msgspec.structs.fields(struct))
+    for field in msgspec.structs.fields(struct):
+        at, hint = (*path, field.encode_name), hints[field.name]
+        if struct is Backoff:
+            KEYS[at] = _BACKOFF[field.name]
+        elif at == ("pools",):
+            SECTIONS[at] = ()
+            _describe(Pool, ("pools", "*"))
+        elif hasattr(hint, "__metadata__"):
+            KEYS[at] = hint.__metadata__[0]
+        else:
+            _describe(hint, at)
+
+
+_describe(Config)
