@@ -35,8 +35,8 @@ class Undertaker:
         queue.stop_done(died.worker_id)
 
     def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None) -> None:
-        """Give back everything in the list of a dead or lapsed worker."""
-        text, detail = describe(died) if died else ("its worker fell silent: the lease lapsed", _crash())
+        """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed."""
+        text, detail = describe(died) if died else _unseen(dead=dead)
         while True:
             moved = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail)
             for task in moved:
@@ -110,8 +110,10 @@ def describe(died: Died) -> tuple[str, ErrorDetail]:
     return text, detail
 
 
-def _crash() -> ErrorDetail:
-    return ErrorDetail(kind=ErrorKind.CRASH, message="its worker fell silent: the lease lapsed")
+def _unseen(*, dead: bool) -> tuple[str, ErrorDetail]:
+    """The words for a worker whose end its supervisor did not live to report."""
+    text = "the worker and its supervisor died under the task" if dead else "the worker fell silent: its lease lapsed"
+    return text, ErrorDetail(kind=ErrorKind.CRASH, message=text)
 
 
 def _attempt_of(task: Task) -> Attempt:
