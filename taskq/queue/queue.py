@@ -10,10 +10,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from taskq import failpoints
 from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound
 from taskq.log import emit
 from taskq.queue.connection import Link
-from taskq.queue.keys import Keys
+from taskq.queue.keys import BELL, Keys
 from taskq.queue.record import attempt_from_reply, detail_json, enqueue_args
 from taskq.queue.scripts import load
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
@@ -123,9 +124,16 @@ class Queue:
 
         An error while waiting may leave a task in this worker's own list; the claim that follows finds it there.
         """
+        if failpoints.ARMED:
+            failpoints.hit("P0")
+            failpoints.hit("P1")
         try:
-            if self.link.block_move(self.keys.pending, self.keys.processing(worker_id), block_s) is None:
+            moved = self.link.block_move(self.keys.pending, self.keys.processing(worker_id), block_s)
+            if moved is None:
                 return None
+            if failpoints.ARMED and moved != BELL.encode():
+                failpoints.hit("P2", moved.decode())
+                failpoints.hit("P3", moved.decode())
         except QueueUnavailable:
             self.link.disconnect()
         return self.claim(worker_id)

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import hosts, log
+from taskq import failpoints, hosts, log
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.server import serve
@@ -182,6 +182,7 @@ def _enter(parent: int, service: Service, process: str, process_id: str, title: 
     reset_in_child()
     die_with_parent(parent)
     random.seed()
+    failpoints.reseed()
     log.set_up(level=service.config.logging.level, format_=service.config.logging.format)
     log.identify(process=process, worker_id=process_id)
     setproctitle(f"taskq: {title}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from taskq import failpoints
 from taskq.errors import Fail, InvalidPayload, Retry, StopTask, UnknownTaskType
 from taskq.registry import Handler, Options, Registry
 from taskq.retry import Backoff, delay_s
@@ -102,6 +103,8 @@ def timeout_text(attempt: Attempt, limit_s: float | None) -> str:
 
 def _call(handler: Handler, attempt: Attempt, context: Context) -> Any:
     args, kwargs = handler.signature.bind(attempt.payload, context)
+    if failpoints.ARMED:
+        failpoints.hit("P4", attempt.id)
     return handler.function(*args, **kwargs)
 
 

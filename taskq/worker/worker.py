@@ -14,6 +14,7 @@ from types import FrameType
 import msgspec
 from setproctitle import setproctitle
 
+from taskq import failpoints
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
@@ -132,8 +133,15 @@ class Worker:
         context = Context(attempt, self.worker_id, deadline)
         outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
         self.control.settling()
+        if failpoints.ARMED:
+            failpoints.hit("P5", attempt.id)
         self.tasks_done += 1
         verdict, following = self._settle(attempt, outcome)
+        if failpoints.ARMED:
+            failpoints.hit("P6", attempt.id)
+            failpoints.hit("P7", attempt.id)
+        if verdict is Verdict.STALE:
+            self.queue.stop_done(self.worker_id)
         _log_settled(attempt, outcome, verdict, time.monotonic() - started)
         self.control.end()
         return following

@@ -1,0 +1,34 @@
+"""The application: every path of the API, in one function."""
+
+from __future__ import annotations
+
+import falcon
+
+from taskq.api import errors
+from taskq.api.context import ApiContext
+from taskq.api.health import Health, Live, Ready, Version
+from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
+from taskq.api.queues import QueueItem, Queues
+from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
+from taskq.api.workers import WorkerItem, Workers
+
+App = falcon.App[falcon.Request, falcon.Response]
+
+
+def create_app(context: ApiContext) -> App:
+    """The WSGI application. It is called from several threads at once; all its state is in `context`."""
+    app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), KnownMethods()])
+    errors.install(app)
+    app.add_route("/tasks", Tasks(context))
+    app.add_route("/tasks/{task_id}", TaskItem(context))
+    app.add_route("/tasks/{task_id}/cancel", TaskCancel(context))
+    app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))
+    app.add_route("/queues", Queues(context))
+    app.add_route("/queues/{name}", QueueItem(context))
+    app.add_route("/workers", Workers(context))
+    app.add_route("/workers/{worker_id}", WorkerItem(context))
+    app.add_route("/health", Health(context))
+    app.add_route("/health/live", Live())
+    app.add_route("/health/ready", Ready(context))
+    app.add_route("/version", Version())
+    return app

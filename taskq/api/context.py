@@ -1,0 +1,31 @@
+"""What the API is given: its settings, and the collaborators that every resource shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskq.queue.inspect import Inspector
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """`max_body_bytes` bounds a request's body after any chunked coding is undone; `default_queue` and `default_max_retry`
+    are for tasks that name none; `threads` requests are handled at once, of at most `connection_limit` connections, and a
+    connection that stays silent for `channel_timeout_s` is closed."""
+
+    max_body_bytes: int = 1 << 20
+    default_queue: str = "default"
+    default_max_retry: int = 3
+    threads: int = 8
+    connection_limit: int = 1000
+    channel_timeout_s: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """`draining` answers at once, from any thread, whether the service takes no new tasks any more."""
+
+    inspector: Inspector
+    settings: ApiSettings = ApiSettings()
+    draining: Callable[[], bool] = lambda: False

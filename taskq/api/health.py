@@ -1,0 +1,73 @@
+"""What watchers ask: is the service healthy, is this process alive, may it be given requests, which version is it."""
+
+from __future__ import annotations
+
+import falcon
+import msgspec
+
+from taskq import __version__
+from taskq.api.context import ApiContext
+from taskq.api.errors import STATUS, explain
+from taskq.errors import QueueError
+
+
+class Health:
+    """GET /health: the service as a whole, which is its connection to Redis."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """Blocks for as long as the connection to Redis has patience."""
+        _report(resp, _fault(self._context))
+
+    on_head = on_get
+
+
+class Live:
+    """GET /health/live: this process. It never asks Redis, whose absence no restart of this process would cure."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """Always 200."""
+        _report(resp, None)
+
+    on_head = on_get
+
+
+class Ready:
+    """GET /health/ready: whether a balancer should send requests here."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """Like /health, and 503 while the service drains."""
+        _report(resp, "the service is shutting down" if self._context.draining() else _fault(self._context))
+
+    on_head = on_get
+
+
+class Version:
+    """GET /version."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """The version of taskq."""
+        resp.data = msgspec.json.encode({"version": __version__})
+
+    on_head = on_get
+
+
+def _fault(context: ApiContext) -> str | None:
+    try:
+        context.inspector.ping()
+    except QueueError as error:
+        return explain(error)[1]
+    return None
+
+
+def _report(resp: falcon.Response, fault: str | None) -> None:
+    if fault is None:
+        resp.data = msgspec.json.encode({"status": "ok"})
+        return
+    resp.status = STATUS["queue_unavailable"]
+    resp.data = msgspec.json.encode({"status": "unavailable", "error": fault})

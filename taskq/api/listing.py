@@ -1,0 +1,128 @@
+"""The query of GET /tasks: what is asked for, where a page starts, and where the next one is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import falcon
+
+from taskq.api.errors import ApiError
+from taskq.api.submission import moment_ms, name
+from taskq.queue.inspect import decode_cursor, encode_cursor
+from taskq.task import Status, Task
+from taskq.units import shown
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+T = TypeVar("T")
+
+_CURSOR = re.compile(r"[A-Za-z0-9_\-]{1,128}\Z")
+_LIMIT = re.compile(r"[0-9]{1,4}\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Which tasks are asked for. `since_ms` is the first moment of creation that counts, `until_ms` the first that no longer
+    does, so that neighbouring periods share no task and miss none."""
+
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+    status: Status | None = None
+    type: str | None = None
+    queue: str | None = None
+    tag: str | None = None
+    newest_first: bool = True
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def accepts(self, task: Task) -> bool:
+        """Whether the task is asked for, apart from its status and queue."""
+        return (
+            (self.type is None or task.type == self.type)
+            and (self.tag is None or self.tag in task.tags)
+            and (self.since_ms is None or task.created_at_ms >= self.since_ms)
+            and (self.until_ms is None or task.created_at_ms < self.until_ms)
+        )
+
+    def start(self) -> str | None:
+        """The cursor to read from: without one of the client's, the edge of the period, so that nothing is read in vain."""
+        edge_ms = self.until_ms if self.newest_first else self.since_ms
+        return self.cursor or (None if edge_ms is None else encode_cursor(edge_ms, ""))
+
+    def next(self, cursor: str | None) -> str | None:
+        """The cursor to hand out: none once the rest lies beyond the period."""
+        if cursor is None:
+            return None
+        reached_ms, _ = decode_cursor(cursor)
+        if self.newest_first:
+            beyond = self.since_ms is not None and reached_ms < self.since_ms
+        else:
+            beyond = self.until_ms is not None and reached_ms >= self.until_ms
+        return None if beyond else cursor
+
+
+def read_listing(req: falcon.Request) -> Listing:
+    """The listing that the query describes. An empty parameter counts as absent. Raises ApiError with every fault."""
+    faults: list[dict[str, str]] = []
+
+    def read(parameter: str, reader: Callable[[str], T], default: T) -> T:
+        value = req.get_param(parameter)
+        if not value:
+            return default
+        try:
+            return reader(value)
+        except ValueError as error:
+            faults.append({"parameter": parameter, "detail": str(error)})
+            return default
+
+    listing = Listing(
+        limit=read("limit", _limit, DEFAULT_LIMIT),
+        cursor=read("cursor", _cursor, None),
+        status=read("status", _status, None),
+        type=read("type", name, None),
+        queue=read("queue", name, None),
+        tag=read("tag", name, None),
+        newest_first=read("order", _newest_first, True),
+        since_ms=read("created_after", moment_ms, None),
+        until_ms=read("created_before", moment_ms, None),
+    )
+    if faults:
+        sentence = f"invalid {faults[0]['parameter']}: {faults[0]['detail']}"
+        raise ApiError("invalid_query", sentence, errors=faults)
+    return listing
+
+
+def next_link(path: str, params: Mapping[str, str | list[str]], cursor: str) -> str:
+    """The value of a Link header that leads to the next page of the same listing."""
+    query = urlencode({**params, "cursor": cursor}, doseq=True)
+    return f'<{path}?{query}>; rel="next"'
+
+
+def _limit(value: str) -> int:
+    if _LIMIT.match(value) and 1 <= int(value) <= MAX_LIMIT:
+        return int(value)
+    raise ValueError(f"expected a number from 1 to {MAX_LIMIT}, got {shown(value)}")
+
+
+def _cursor(value: str) -> str:
+    if not _CURSOR.match(value):
+        raise ValueError("expected the value of X-Next-Cursor of an earlier answer")
+    decode_cursor(value)
+    return value
+
+
+def _status(value: str) -> Status:
+    if value in Status.__members__.values():
+        return Status(value)
+    raise ValueError(f"expected one of {', '.join(Status)}, got {shown(value)}")
+
+
+def _newest_first(value: str) -> bool:
+    if value in ("asc", "desc"):
+        return value == "desc"
+    raise ValueError(f"expected asc or desc, got {shown(value)}")

@@ -1,0 +1,73 @@
+"""What happens to every request: it gets an id, is refused if another site made a browser send it, and is logged."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+import falcon
+from falcon.constants import COMBINED_METHODS
+
+from taskq.api.errors import ApiError
+from taskq.log import emit
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}\Z")
+"""An X-Request-ID that is taken from the client; any other is replaced, because it ends up in logs and headers."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES = frozenset({"same-origin", "none"})
+_OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_PATH_LENGTH = 256
+
+
+class RequestLog:
+    """Gives each request its id, which the answer repeats, and logs how it ended."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        _identify(req)
+
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
+        _identify(req)
+        resp.set_header("X-Request-ID", req.context.request_id)
+        quiet = req.method in _SAFE_METHODS and req.path.startswith("/health")
+        emit(
+            "request.handled",
+            logging.DEBUG if quiet else logging.INFO,
+            method=req.method,
+            # Percent-encoded again: a decoded line end would forge a line in a log for people.
+            path=quote(req.path[:_PATH_LENGTH]),
+            status=resp.status_code,
+            duration_s=round(time.perf_counter() - req.context.began_at, 6),
+            request_id=req.context.request_id,
+        )
+
+
+class SameOrigin:
+    """Refuses a change that a page of another site made a browser send."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        site = req.get_header("Sec-Fetch-Site")
+        if site is not None and site not in _OWN_SITES and req.method not in _SAFE_METHODS:
+            raise ApiError("cross_site", "a page of another site may not change anything here")
+
+
+class KnownMethods:
+    """Answers a method that Falcon has never heard of as it answers any other that the resource does not have."""
+
+    def process_resource(
+        self, req: falcon.Request, _resp: falcon.Response, resource: object, _params: dict[str, Any]
+    ) -> None:
+        if req.method not in COMBINED_METHODS:
+            raise falcon.HTTPMethodNotAllowed([m for m in _OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
+
+
+def _identify(req: falcon.Request) -> None:
+    if hasattr(req.context, "request_id"):
+        return
+    given = req.get_header("X-Request-ID") or ""
+    req.context.request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+    req.context.began_at = time.perf_counter()

@@ -1,0 +1,154 @@
+"""The task resources: create, list, show, delete, cancel, requeue."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import falcon
+import msgspec
+
+from taskq.api.body import read_object, read_optional_object
+from taskq.api.context import ApiContext
+from taskq.api.errors import ApiError
+from taskq.api.listing import Listing, next_link, read_listing
+from taskq.api.submission import cancel_reason, new_task, requeue_delay_s
+from taskq.api.views import enqueued_task, task_view
+from taskq.errors import TaskNotFound
+from taskq.log import emit
+from taskq.queue.inspect import Page
+from taskq.queue.queue import Queue
+from taskq.task import Status, Task
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+class Tasks:
+    """POST and GET /tasks."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Store one task and show it."""
+        if self._context.draining():
+            raise ApiError("shutting_down", "the service is shutting down", retry=True)
+        settings = self._context.settings
+        # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
+        new = new_task(read_object(req, settings.max_body_bytes), settings, str(uuid.uuid4()))
+        enqueued = self._context.inspector.queue(new.queue).enqueue(new)
+        emit("task.enqueued", task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
+        resp.status = falcon.HTTP_201
+        resp.location = f"/tasks/{new.id}"
+        _show(resp, enqueued_task(new, enqueued))
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """A page of tasks."""
+        listing = read_listing(req)
+        page = self._page(listing)
+        resp.data = msgspec.json.encode([task_view(task) for task in page.tasks])
+        cursor = listing.next(page.cursor)
+        if cursor is not None:
+            resp.set_header("X-Next-Cursor", cursor)
+            resp.set_header("Link", next_link(req.path, req.params, cursor))
+
+    on_head = on_get
+
+    def _page(self, listing: Listing) -> Page:
+        inspector = self._context.inspector
+        # A queue nobody has used is not looked into: any client could fill our memory with names.
+        if listing.queue is not None and listing.queue not in inspector.queue_names():
+            return Page([], None)
+        return inspector.page(
+            limit=listing.limit,
+            cursor=listing.start(),
+            status=listing.status,
+            queue=listing.queue,
+            newest_first=listing.newest_first,
+            accept=listing.accepts,
+        )
+
+
+class TaskItem:
+    """GET and DELETE /tasks/{id}."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """One task."""
+        _show(resp, _get(self._context, _checked(task_id)))
+
+    on_head = on_get
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Remove a task for good; one that runs is stopped."""
+        task_id = _checked(task_id)
+        queue = _queue_of(self._context, task_id)
+        queue.delete(task_id)
+        emit("task.deleted", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
+        resp.status = falcon.HTTP_204
+
+
+class TaskCancel:
+    """POST /tasks/{id}/cancel."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """End a task that has not ended. Answers 202 where a worker must still stop it; repeating it is harmless."""
+        task_id = _checked(task_id)
+        reason = cancel_reason(read_optional_object(req, self._context.settings.max_body_bytes))
+        queue = _queue_of(self._context, task_id)
+        was = queue.cancel(task_id, reason)
+        if was.final and was is not Status.CANCELLED:
+            raise ApiError("task_ended", f"the task has already ended: it is {was}")
+        if not was.final:
+            emit("task.cancelled", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
+        resp.status = falcon.HTTP_202 if was is Status.PROCESSING else falcon.HTTP_200
+        _show(resp, _get(self._context, task_id))
+
+
+class TaskRequeue:
+    """POST /tasks/{id}/requeue."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """Bring a failed or cancelled task back."""
+        task_id = _checked(task_id)
+        delay_s = requeue_delay_s(read_optional_object(req, self._context.settings.max_body_bytes))
+        queue = _queue_of(self._context, task_id)
+        was = queue.requeue(task_id, delay_s)
+        if was not in (Status.FAILED, Status.CANCELLED):
+            raise ApiError("task_not_ended", f"only a failed or cancelled task can be requeued; this one is {was}")
+        emit("task.requeued", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
+        resp.status = falcon.HTTP_202
+        _show(resp, _get(self._context, task_id))
+
+
+def _checked(task_id: str) -> str:
+    """The id as it is stored. No id but a UUID was ever given out, so no other is looked for."""
+    if not _UUID.match(task_id.lower()):
+        raise TaskNotFound(task_id)
+    return task_id.lower()
+
+
+def _get(context: ApiContext, task_id: str) -> Task:
+    task = context.inspector.get(task_id)
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+def _queue_of(context: ApiContext, task_id: str) -> Queue:
+    name = context.inspector.locate(task_id)
+    if name is None:
+        raise TaskNotFound(task_id)
+    return context.inspector.queue(name)
+
+
+def _show(resp: falcon.Response, task: Task) -> None:
+    resp.data = msgspec.json.encode(task_view(task))

@@ -1,0 +1,98 @@
+"""What the API shows of a task, a queue and a worker. Pure functions of values; what is absent is left out, never null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from taskq.queue.inspect import QueueState, WorkerState
+from taskq.queue.queue import Enqueued
+from taskq.task import NewTask, Status, Task
+
+
+def task_view(task: Task) -> dict[str, Any]:
+    """A task as JSON members; payload and result go in as the JSON text they are stored as."""
+    view = {
+        "id": task.id,
+        "type": task.type,
+        "payload": _raw(task.payload),
+        "status": task.status,
+        "result": _raw(task.result),
+        "error": task.error,
+        "retries": task.retries,
+        "max_retry": task.max_retry,
+        "created_at": second(task.created_at_ms),
+        "updated_at": second(task.updated_at_ms),
+        "queue": task.queue,
+        "priority": task.priority,
+        "attempt": task.attempt,
+        "crashes": task.crashes,
+        "run_at": _moment(task.run_at_ms),
+        "started_at": _moment(task.started_at_ms),
+        "finished_at": _moment(task.finished_at_ms),
+        "timeout_s": _number(task.timeout_s),
+        "tags": task.tags or None,
+        "worker_id": task.worker_id,
+        "error_detail": task.error_detail,
+    }
+    return _present(view)
+
+
+def enqueued_task(new: NewTask, enqueued: Enqueued) -> Task:
+    """What was just stored, without asking Redis for it again."""
+    return Task(
+        id=new.id,
+        type=new.type,
+        queue=new.queue,
+        status=Status.PENDING if enqueued.run_at_ms is None else Status.SCHEDULED,
+        priority=new.priority,
+        payload=new.payload,
+        max_retry=new.max_retry,
+        created_at_ms=enqueued.created_at_ms,
+        updated_at_ms=enqueued.created_at_ms,
+        run_at_ms=enqueued.run_at_ms,
+        timeout_s=new.timeout_s,
+        tags=new.tags,
+    )
+
+
+def queue_view(state: QueueState) -> dict[str, Any]:
+    """A queue as JSON members."""
+    oldest_wait_s = None if state.oldest_wait_s is None else round(state.oldest_wait_s, 3)
+    view = {"queue": state.queue, "counts": state.counts, "oldest_wait_s": oldest_wait_s, "workers": state.workers}
+    return _present(view)
+
+
+def worker_view(state: WorkerState) -> dict[str, Any]:
+    """A worker as JSON members: what it told about itself, and what Redis knows about it."""
+    known = {"id": state.id, "queue": state.queue, "lease_s": round(state.lease_s, 3), "task_ids": state.task_ids}
+    return {**state.info, **known}
+
+
+def second(ms: int) -> str:
+    """A moment in whole seconds, cut off: "2026-02-01T10:53:32Z"."""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def millisecond(ms: int) -> str:
+    """A moment with its milliseconds: "2026-02-01T10:53:32.123Z"."""
+    return f"{second(ms)[:-1]}.{ms % 1000:03d}Z"
+
+
+def _moment(ms: int | None) -> str | None:
+    return None if ms is None else millisecond(ms)
+
+
+def _raw(text: bytes | None) -> msgspec.Raw | None:
+    return msgspec.Raw(text) if text else None
+
+
+def _number(value: float | None) -> float | None:
+    return int(value) if value is not None and value.is_integer() else value
+
+
+def _present(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in view.items() if value is not None}

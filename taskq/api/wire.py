@@ -1,0 +1,149 @@
+"""HTTP/1.1 on the wire: what waitress reads too kindly is refused here, and what it answers itself becomes JSON.
+
+A request that two servers may read differently lets a client slip a second one past a proxy, so every doubtful form ends
+with 400 and the end of the connection (RFC 9112, sections 3.2, 5.2 and 6).
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from typing import Any
+
+import msgspec
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import ErrorTask
+from waitress.utilities import (
+    BadRequest,
+    Error,
+    RequestEntityTooLarge,
+    RequestHeaderFieldsTooLarge,
+    ServerNotImplemented,
+)
+
+from taskq.api.errors import problem
+from taskq.log import emit
+
+LINGER_S = 2.0
+"""How long the rest of a refused request is read and dropped, so that the client gets to read the answer."""
+
+_LENGTH_DIGITS = 18
+_VERSIONS = ("1.0", "1.1")
+_SINGLE = (b"host", b"content-length", b"transfer-encoding")
+
+
+class VersionNotSupported(Error):
+    """The request's version of HTTP is neither 1.0 nor 1.1."""
+
+
+_ANSWERS: dict[type[Error], tuple[str, str]] = {
+    RequestEntityTooLarge: ("body_too_large", "request body too large"),
+    RequestHeaderFieldsTooLarge: ("header_too_large", "request header too large"),
+    ServerNotImplemented: ("not_implemented", "expected Transfer-Encoding: chunked or none"),
+    VersionNotSupported: ("version_not_supported", "expected HTTP/1.0 or HTTP/1.1"),
+}
+
+
+def refuse_ambiguity(header: bytes) -> None:
+    """Raises ParsingError for a header block, request line included, that not every server reads alike."""
+    request_line, *lines = header.split(b"\r\n")
+    if any(line.startswith((b" ", b"\t")) for line in lines):
+        raise ParsingError("a header is folded onto a second line")
+    fields = [(name.lower(), value.lower()) for name, _, value in (line.partition(b":") for line in lines)]
+    count = Counter(name for name, _ in fields)
+    for name in _SINGLE:
+        if count[name] > 1:
+            raise ParsingError(f"the header {name.decode()} stands there twice")
+    if any(name == b"content-length" and len(value.strip(b" \t")) > _LENGTH_DIGITS for name, value in fields):
+        raise ParsingError("the header content-length has too many digits")
+    current = request_line.rstrip().endswith(b" HTTP/1.1")
+    if current and not count[b"host"]:
+        raise ParsingError("the header host is missing")
+    coding = dict(fields).get(b"transfer-encoding")
+    if coding is None:
+        return
+    if count[b"content-length"]:
+        raise ParsingError("content-length and transfer-encoding exclude each other")
+    if not current:
+        raise ParsingError("transfer-encoding needs HTTP/1.1")
+    if coding.count(b"chunked") > 1:
+        raise ParsingError("the body is chunked twice")
+
+
+class Parser(HTTPRequestParser):
+    """Reads one request, strictly."""
+
+    def received(self, data: bytes) -> int:
+        consumed = super().received(data)
+        if self.headers_finished and not self.empty and self.error is None and self.version not in _VERSIONS:
+            self.error = VersionNotSupported("")
+            self.completed = True
+        if self.completed:
+            # waitress would ask for the body of a request that it has just refused, and wait for one that has none.
+            pass
+        return consumed
+
+    def parse_header(self, header_plus: bytes) -> None:
+        refuse_ambiguity(header_plus)
+        super().parse_header(header_plus)
+
+
+class JsonErrorTask(ErrorTask):
+    """Answers a request that never reached the application, in the shape of all other errors, and ends the connection."""
+
+    channel: Channel
+
+    def execute(self) -> None:
+        error: Any = self.request.error  # type: ignore[attr-defined]
+        body = problem(*_explain(error))
+        data = msgspec.json.encode(body)
+        self.status = f"{body['status']} {body['title']}"
+        self.response_headers = [("Content-Type", "application/json")]
+        self.set_close_on_finish()
+        self.content_length = len(data)
+        self.channel.refused = True
+        emit("request.handled", status=body["status"], message=body["error"])
+        self.write(data)
+
+
+class Channel(HTTPChannel):
+    """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
+    sends, and a reset throws away the answer that the client has not read yet."""
+
+    parser_class = Parser
+    error_task_class = JsonErrorTask
+    refused = False
+    _linger_until: float | None = None
+
+    def readable(self) -> bool:
+        if self._linger_until is None:
+            return super().readable()
+        if time.monotonic() >= self._linger_until:
+            self.will_close = True
+        return not self.will_close
+
+    def received(self, data: bytes) -> bool:
+        return False if self._linger_until is not None else super().received(data)
+
+    def handle_close(self) -> None:
+        # will_close: the answer has been sent. Without it the client is gone, and nobody reads any more.
+        if self.will_close and self.refused and self._linger_until is None and self._end_writing():
+            self.will_close = False
+            self._linger_until = time.monotonic() + LINGER_S
+            return
+        super().handle_close()
+
+    def _end_writing(self) -> bool:
+        try:
+            self.socket.shutdown(socket.SHUT_WR)  # type: ignore[union-attr]
+        except OSError:
+            return False  # the client was faster
+        return True
+
+
+def _explain(error: Error) -> tuple[str, str]:
+    if type(error) is BadRequest:
+        return "bad_request", f"bad request: {error.body[:200]}"
+    return _ANSWERS.get(type(error), ("internal_error", "internal error"))

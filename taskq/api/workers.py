@@ -1,0 +1,45 @@
+"""The worker resources: where each runs, what it holds and how long its lease still lasts."""
+
+from __future__ import annotations
+
+import falcon
+import msgspec
+
+from taskq.api.context import ApiContext
+from taskq.api.errors import ApiError
+from taskq.api.views import worker_view
+from taskq.queue.inspect import WorkerState
+
+
+class Workers:
+    """GET /workers."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """Every live worker of every queue."""
+        resp.data = msgspec.json.encode([worker_view(state) for state in _live(self._context)])
+
+    on_head = on_get
+
+
+class WorkerItem:
+    """GET /workers/{id}."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, worker_id: str) -> None:
+        """One live worker."""
+        state = next((state for state in _live(self._context) if state.id == worker_id), None)
+        if state is None:
+            raise ApiError("worker_not_found", "worker not found")
+        resp.data = msgspec.json.encode(worker_view(state))
+
+    on_head = on_get
+
+
+def _live(context: ApiContext) -> list[WorkerState]:
+    inspector = context.inspector
+    return [state for name in inspector.queue_names() for state in inspector.workers(name)]
