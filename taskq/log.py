@@ -30,6 +30,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "task.stale": "a write of an older attempt was refused",
         "task.stopped": "a limit or a request interrupted a running attempt",
         "worker.started": "a worker is ready to claim",
+        "worker.recycled": "a worker ends between two tasks, to be replaced",
         "worker.exited": "a worker process ended",
         "worker.killed": "a worker that would not end was killed",
         "worker.replaced": "a worker process was forked in place of one that ended",

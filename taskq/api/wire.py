@@ -82,7 +82,7 @@ class Parser(HTTPRequestParser):
             self.completed = True
         if self.completed:
             # waitress would ask for the body of a request that it has just refused, and wait for one that has none.
-            pass
+            self.expect_continue = False
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:

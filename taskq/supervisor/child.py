@@ -37,7 +37,7 @@ from taskq.queue.embedded import EmbeddedPlan
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
-from taskq.supervisor.signals import die_with_parent, reset_in_child
+from taskq.supervisor.signals import become_subreaper, die_with_parent, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.task import Status
 from taskq.worker.control import State
@@ -79,6 +79,7 @@ def new_id(kind: str) -> str:
 def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_name: str) -> None:
     """A worker of one pool, from its fork to its end."""
     os.setpgid(0, 0)
+    become_subreaper()
     pool = service.config.pools[pool_name]
     _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False)
     if pool.nice:

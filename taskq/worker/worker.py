@@ -24,6 +24,7 @@ from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released,
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State
 from taskq.worker.executor import Defaults, Limits, execute, limits_of
+from taskq.worker.hygiene import Baseline
 
 BLOCK_S = 1.0
 """How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
@@ -69,12 +70,15 @@ class Worker:
         self.tasks_done = 0
         self._serial = 0
         self._titled_idle = False
+        self._baseline: Baseline | None = None
+        self._damage: str | None = None
         self._interruptible = False
         self._limits = Limits(None, None)
 
     def run(self) -> Ending:
         """Work until drained, recycled or refused. Main thread only."""
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        self._baseline = Baseline()
         try:
             return self._loop()
         except LeaseLost:
@@ -98,6 +102,7 @@ class Worker:
                 continue
             attempt = self._work(attempt)
             if attempt is None and self._spent():
+                emit("worker.recycled", message=self._damage or "")
                 return self._leave("recycled")
 
     def _idle(self) -> None:
@@ -133,6 +138,7 @@ class Worker:
         context = Context(attempt, self.worker_id, deadline)
         outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
         self.control.settling()
+        self._damage = self._baseline.restore() if self._baseline else None
         if failpoints.ARMED:
             failpoints.hit("P5", attempt.id)
         self.tasks_done += 1
@@ -163,6 +169,9 @@ class Worker:
                 return Verdict.OK, None
 
     def _spent(self) -> bool:
+        """True when this process must not run another task."""
+        if self._damage is not None:
+            return True
         return 0 < self.recycling.max_tasks <= self.tasks_done or (
             0 < self.recycling.max_memory_bytes <= resident_bytes(os.getpid())
         )
