@@ -12,6 +12,7 @@ from taskq.errors import ExitCode, StartupError
 from taskq.log import emit
 from taskq.queue.embedded import EmbeddedPlan
 from taskq.supervisor.signals import die_with_parent
+from taskq.supervisor.warden import MARK
 
 STOP_WITHIN_S = 30.0
 """A last fsync of a large file can take seconds."""
@@ -39,6 +40,7 @@ class Broker:
         parent = os.getpid()
         self._process = subprocess.Popen(
             self.plan.arguments,
+            env={name: value for name, value in os.environ.items() if name != MARK},  # it ends in peace, not with the tasks
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -39,6 +39,7 @@ from taskq.queue.queue import Queue
 from taskq.registry import Registry
 from taskq.supervisor.signals import become_subreaper, die_with_parent, reset_in_child
 from taskq.supervisor.slots import Board
+from taskq.supervisor.warden import watch
 from taskq.task import Status
 from taskq.worker.control import State
 from taskq.worker.executor import Defaults
@@ -79,6 +80,7 @@ def new_id(kind: str) -> str:
 def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_name: str) -> None:
     """A worker of one pool, from its fork to its end."""
     os.setpgid(0, 0)
+    service.board.slot(seat).report(State.STARTING)
     become_subreaper()
     pool = service.config.pools[pool_name]
     _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False)
@@ -163,6 +165,13 @@ def api_child(parent: int, service: Service, index: int) -> None:
     sys.exit(0)
 
 
+def warden_child(parent: int, service: Service) -> None:
+    """The warden: outlives the supervisor for the moment that it takes to end what would be left."""
+    _enter(parent, service, "warden", new_id("warden"), "warden", keep_socket=False, outlive=True)
+    watch(parent, service.board)
+    os._exit(0)  # nothing of ours is left to be tidied up, and the parent is gone
+
+
 def listening_on(sock: socket.socket) -> str:
     """The URL of a bound socket."""
     host, port = sock.getsockname()[:2]
@@ -179,9 +188,12 @@ class _Vouched:
         return slot.state is not State.STARTING and slot.vouched_within(self.within_s)
 
 
-def _enter(parent: int, service: Service, process: str, process_id: str, title: str, *, keep_socket: bool) -> None:
+def _enter(
+    parent: int, service: Service, process: str, process_id: str, title: str, *, keep_socket: bool, outlive: bool = False
+) -> None:
     reset_in_child()
-    die_with_parent(parent)
+    if not outlive:
+        die_with_parent(parent)
     random.seed()
     failpoints.reseed()
     log.set_up(level=service.config.logging.level, format_=service.config.logging.format)

@@ -163,6 +163,11 @@ class Slot:
         return State(self._memory.state)
 
     @property
+    def pid(self) -> int:
+        """The worker's pid; 0 before it said so."""
+        return int(self._memory.pid)
+
+    @property
     def tasks_done(self) -> int:
         """Attempts settled by this worker process."""
         return int(self._memory.tasks_done)

@@ -24,13 +24,14 @@ from taskq.config import Config
 from taskq.errors import ConfigError, ExitCode, StartupError
 from taskq.log import emit
 from taskq.supervisor.broker import Broker
-from taskq.supervisor.child import Service, api_child, fork, listening_on
+from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import QUICK_DEATH_S, restart_delay_s
 from taskq.supervisor.signals import STACKS, SignalQueue, become_subreaper
 from taskq.supervisor.staff import Staff
 from taskq.supervisor.strays import end_strays
 from taskq.supervisor.systemd import Notifier
+from taskq.supervisor.warden import mark
 from taskq.worker.worker import STOP_SIGNAL
 
 TICK_S = 0.5
@@ -71,6 +72,7 @@ class Supervisor:
         self.nurse = Nurse()
         self.staff = Staff(service, self.nurse)
         self.fronts = [Front(i + 1) for i in range(service.config.api.processes if service.sock else 0)]
+        self.warden: BaseProcess | None = None
         self.phase = Phase.STARTING
         self.drain_started: float | None = None
         self.closing_at = 0.0
@@ -81,6 +83,7 @@ class Supervisor:
         """Serve until stopped; returns the exit code. Raises StartupError when the service cannot start."""
         self.signals.install()
         become_subreaper()
+        mark()
         setproctitle("taskq: supervisor")
         gc.collect()
         gc.freeze()  # pages that no collection touches stay shared with the children
@@ -88,6 +91,9 @@ class Supervisor:
             self.broker.start()
         while self.phase is not Phase.STOPPED:
             self._turn()
+        if self.warden is not None:
+            self.warden.kill()
+            self.warden.join()
         if self.broker:
             self.broker.stop()
         emit("supervisor.stopped")
@@ -122,6 +128,8 @@ class Supervisor:
                 self.broker.watch()
         except StartupError as error:
             self._give_up(error)
+        if self.warden is None or self.warden.exitcode is not None:
+            self.warden = fork(warden_child, self.service)
         self.nurse.start_if_due(self.service, now, self.staff.present)
         for front in self.fronts:
             if front.process is None and now >= front.start_at:
@@ -254,7 +262,7 @@ class Supervisor:
             select.select(readable, [], [], max(0.0, min(wakes) - now))
 
     def _pids(self) -> list[int]:
-        processes = [self.nurse.process, *(front.process for front in self.fronts)]
+        processes = [self.nurse.process, self.warden, *(front.process for front in self.fronts)]
         processes += [seat.process for seat in self.staff.present]
         pids = [process.pid for process in processes if process is not None and process.pid]
         return pids + ([self.broker.pid] if self.broker and self.broker.pid else [])
