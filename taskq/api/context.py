@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskq.queue.inspect import Inspector
+from taskq.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,15 @@ class ApiSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
-    """`draining` answers at once, from any thread, whether the service takes no new tasks any more."""
+    """`draining` answers at once, from any thread, whether the service takes no new tasks any more. `registry` has the
+    types whose handlers this process knows; their own defaults hold where a request says nothing."""
 
     inspector: Inspector
+    registry: Registry = field(default_factory=Registry)
     settings: ApiSettings = ApiSettings()
     draining: Callable[[], bool] = lambda: False
+
+    def default_max_retry(self, type_: str) -> int:
+        """The retries of a task whose submitter does not say how many."""
+        own = self.registry.options(type_).max_retry
+        return self.settings.default_max_retry if own is None else own

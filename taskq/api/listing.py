@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ MAX_LIMIT = 500
 
 T = TypeVar("T")
 
+# As long as a cursor of ours can be: the digits of a longer one would not fit into a number.
 _CURSOR = re.compile(r"[A-Za-z0-9_\-]{1,128}\Z")
 _LIMIT = re.compile(r"[0-9]{1,4}\Z")
 
@@ -110,10 +112,11 @@ def _limit(value: str) -> int:
 
 
 def _cursor(value: str) -> str:
-    if not _CURSOR.match(value):
-        raise ValueError("expected the value of X-Next-Cursor of an earlier answer")
-    decode_cursor(value)
-    return value
+    if _CURSOR.match(value):
+        with suppress(ValueError):
+            decode_cursor(value)
+            return value
+    raise ValueError("expected the value of X-Next-Cursor of an earlier answer")
 
 
 def _status(value: str) -> Status:

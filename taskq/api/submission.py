@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from taskq.api.body import encode, invalid_body
-from taskq.api.context import ApiSettings
+from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
 from taskq.task import MAX_RETRY_LIMIT, NAME, NewTask, Priority
 from taskq.units import parse_duration, shown
@@ -58,7 +58,7 @@ class Members:
             raise ApiError("invalid_members", sentence, errors=self.faults)
 
 
-def new_task(body: Mapping[str, Any], settings: ApiSettings, task_id: str) -> NewTask:
+def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str) -> NewTask:
     """The task that a POST asks for. Raises ApiError with every fault."""
     type_ = _type(body)
     members = Members(body)
@@ -69,9 +69,9 @@ def new_task(body: Mapping[str, Any], settings: ApiSettings, task_id: str) -> Ne
         id=task_id,
         type=type_,
         payload=encode(body["payload"]) if "payload" in body else None,
-        queue=members.read("queue", name, settings.default_queue),
+        queue=members.read("queue", name, context.settings.default_queue),
         priority=members.read("priority", _priority, Priority.NORMAL),
-        max_retry=members.read("max_retry", _max_retry, settings.default_max_retry),
+        max_retry=members.read("max_retry", _max_retry, context.default_max_retry(type_)),
         delay_s=members.read("delay", parse_duration, 0.0),
         run_at_ms=members.read("run_at", moment_ms, None),
         timeout_s=members.read("timeout", _timeout, None),

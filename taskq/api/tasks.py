@@ -33,9 +33,9 @@ class Tasks:
         """Store one task and show it."""
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
-        settings = self._context.settings
+        body = read_object(req, self._context.settings.max_body_bytes)
         # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
-        new = new_task(read_object(req, settings.max_body_bytes), settings, str(uuid.uuid4()))
+        new = new_task(body, self._context, str(uuid.uuid4()))
         enqueued = self._context.inspector.queue(new.queue).enqueue(new)
         emit("task.enqueued", task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
         resp.status = falcon.HTTP_201
@@ -85,7 +85,10 @@ class TaskItem:
         """Remove a task for good; one that runs is stopped."""
         task_id = _checked(task_id)
         queue = _queue_of(self._context, task_id)
-        queue.delete(task_id)
+        try:
+            queue.delete(task_id)
+        except TaskNotFound:
+            pass  # deleted since we looked, perhaps by this very call, whose first reply was lost
         emit("task.deleted", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
         resp.status = falcon.HTTP_204
 

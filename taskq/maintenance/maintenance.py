@@ -145,6 +145,9 @@ class Maintenance:
                 self.undertaker.reap(queue, worker_id, dead=True)
             for worker_id, ago_s in queue.lapsed(self.rhythm.pause_s):
                 self.undertaker.reap(queue, worker_id, dead=False)
+                if worker_id in self.workers:
+                    emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=name)
+                    self._tell(LeaseLapsed(worker_id))
                 if ago_s > LINGER_S:
                     queue.leave(worker_id)
         return False

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -20,13 +21,22 @@ SOCKET_PATH_MAX = 100
 """A little under the 107 bytes that the kernel takes."""
 
 
+LOCK_WAIT_S = 5.0
+"""After a kill of the service its server still needs a moment to end; it holds the lock as well."""
+
+
 class EmbeddedPlan(msgspec.Struct, frozen=True):
     """What to run and how to reach it. `lock` keeps a second service out of the data directory while it is open."""
 
     arguments: tuple[str, ...]
-    url: str
+    socket: Path
     data_dir: Path
     lock: int
+
+    @property
+    def url(self) -> str:
+        """What a client connects to."""
+        return f"unix://{self.socket}"
 
 
 def plan(data_dir: Path) -> EmbeddedPlan:
@@ -37,6 +47,7 @@ def plan(data_dir: Path) -> EmbeddedPlan:
         data_dir = data_dir.resolve()
         lock = _lock(data_dir)
         socket = _socket_path(data_dir)
+        socket.unlink(missing_ok=True)  # left by a server that was killed; we hold the lock, so nobody listens on it
     except OSError as error:
         raise StartupError(
             f"the data directory {data_dir} cannot be used: {error}; "
@@ -58,7 +69,7 @@ def plan(data_dir: Path) -> EmbeddedPlan:
     arguments = [str(binary)]
     for name, value in options.items():
         arguments += [f"--{name}", value]
-    return EmbeddedPlan(tuple(arguments), f"unix://{socket}", data_dir, lock)
+    return EmbeddedPlan(tuple(arguments), socket, data_dir, lock)
 
 
 def find_binary() -> Path:
@@ -77,15 +88,19 @@ def find_binary() -> Path:
 
 def _lock(data_dir: Path) -> int:
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StartupError(
-            f"another taskq is using the data directory {data_dir}; stop it, or set redis.data_dir for this one",
-            ExitCode.NO_BROKER,
-        ) from None
-    return lock
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise StartupError(
+                    f"another taskq is using the data directory {data_dir}; stop it, or set redis.data_dir for this one",
+                    ExitCode.NO_BROKER,
+                ) from None
+        time.sleep(0.05)
 
 
 def _socket_path(data_dir: Path) -> Path:

@@ -185,38 +185,39 @@ class Inspector:
         self, names: Sequence[str], after: tuple[float, str] | None, newest_first: bool
     ) -> list[tuple[float, str, str]]:
         """The next (created_at, id, queue) of all `names` in order, at most SCAN, beyond `after`."""
-        bound = "+inf" if newest_first else "-inf"
-        start: Any = bound if after is None else after[0]
-        end = "-inf" if newest_first else "+inf"
         merged: list[tuple[float, str, str]] = []
         complete_to: float | None = None
-        found = self._pipeline(
-            lambda pipe: [
-                pipe.zrange(
-                    self._keys(name).tasks,
-                    start,
-                    end,
-                    desc=newest_first,
-                    byscore=True,
-                    offset=0,
-                    num=SCAN * 2,
-                    withscores=True,
-                )
-                for name in names
-            ]
-        )
-        for name, rows in zip(names, found, strict=True):
-            merged.extend((score, raw.decode(), name) for raw, score in rows)
-            if len(rows) == SCAN * 2:
+        for name in names:
+            rows, more = self._rows(self._keys(name).tasks, after, newest_first)
+            merged.extend((score, task_id, name) for task_id, score in rows)
+            if more:
                 last = rows[-1][1]
                 complete_to = last if complete_to is None else (max if newest_first else min)(complete_to, last)
         merged.sort(reverse=newest_first)
-        if after is not None:
-            merged = [e for e in merged if ((e[0], e[1]) < after if newest_first else (e[0], e[1]) > after)]
-        if complete_to is not None:
+        if complete_to is not None and len(names) > 1:
+            # beyond this moment a queue has rows that were not read, which may come before those of another queue
             whole = [e for e in merged if (e[0] > complete_to if newest_first else e[0] < complete_to)]
             merged = whole or merged
         return merged[:SCAN]
+
+    def _rows(self, key: str, after: tuple[float, str] | None, newest_first: bool) -> tuple[list[tuple[str, float]], bool]:
+        """The next (id, score) of one sorted set beyond `after`, and whether there are more. The server can start at a
+        score only, so the rows of that score that were seen before are read over."""
+        offset = 0
+        while True:
+            rows = self._range(key, after[0] if after else None, newest_first, offset)
+            more = len(rows) == SCAN * 2
+            if after is not None:
+                rows = [(i, s) for i, s in rows if ((s, i) < after if newest_first else (s, i) > after)]
+            if rows or not more:
+                return rows, more
+            offset += SCAN * 2
+
+    def _range(self, key: str, score: float | None, newest_first: bool, offset: int) -> list[tuple[str, float]]:
+        start, end = ("+inf", "-inf") if newest_first else ("-inf", "+inf")
+        options: dict[str, Any] = {"desc": newest_first, "byscore": True, "offset": offset, "num": SCAN * 2, "withscores": True}
+        raw: Any = self.link.run(lambda client: client.zrange(key, start if score is None else score, end, **options))
+        return [(member.decode(), found) for member, found in raw]
 
     def _records(self, entries: Sequence[tuple[float, str, str]]) -> list[Task | None]:
         hashes = self._pipeline(
@@ -255,7 +256,7 @@ def decode_cursor(cursor: str) -> tuple[float, str]:
         text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
         created_at, task_id = text.split(" ")
         return float(int(created_at)), task_id
-    except (binascii.Error, UnicodeError, ValueError) as error:
+    except (binascii.Error, UnicodeError, ValueError, OverflowError) as error:
         raise ValueError("cursor: expected the value of X-Next-Cursor of an earlier answer") from error
 
 

@@ -51,6 +51,11 @@ class Broker:
         self._started_at = time.monotonic()
         emit("broker.started", pid=self._process.pid, data_dir=str(self.plan.data_dir), url=self.plan.url)
 
+    @property
+    def listening(self) -> bool:
+        """True once the server has made its socket."""
+        return self.plan.socket.exists()
+
     def watch(self) -> None:
         """Restart the server if it has ended. Raises StartupError when it ends at once again and again."""
         if self._process is None or self._process.poll() is None:

@@ -158,7 +158,14 @@ def api_child(parent: int, service: Service, index: int) -> None:
         default_max_retry=config.tasks.defaults.max_retry,
         threads=config.api.threads,
     )
-    app = create_app(ApiContext(inspector=inspector, settings=settings, draining=lambda: service.board.draining))
+    app = create_app(
+        ApiContext(
+            inspector=inspector,
+            registry=service.registry,
+            settings=settings,
+            draining=lambda: service.board.draining,
+        )
+    )
     if service.sock is None:
         raise RuntimeError("an API process needs the listening socket")
     serve(app, service.sock, settings)

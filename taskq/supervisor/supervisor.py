@@ -128,6 +128,8 @@ class Supervisor:
                 self.broker.watch()
         except StartupError as error:
             self._give_up(error)
+        if self.broker and self.phase is Phase.STARTING and not self.broker.listening:
+            return
         if self.warden is None or self.warden.exitcode is not None:
             self.warden = fork(warden_child, self.service)
         self.nurse.start_if_due(self.service, now, self.staff.present)

@@ -57,11 +57,14 @@ class Baseline:
 
     def restore(self) -> str | None:
         """Undo what the last task changed. Returns why the worker must be replaced, or None."""
-        self._restore_process()
-        self._restore_signals()
-        self._restore_interpreter()
-        end_children()
-        return self._damage()
+        try:
+            self._restore_process()
+            self._restore_signals()
+            self._restore_interpreter()
+            end_children()
+            return self._damage()
+        except OSError as error:  # no descriptor is left to look with, or the directory is gone
+            return f"the task left a process that cannot be restored: {error}"
 
     def _restore_process(self) -> None:
         if _cwd() != self._cwd:
