@@ -123,9 +123,10 @@ class Maintenance:
 
     def find_queues(self) -> bool:
         """Learn which queues there are, and make those of our workers known again after a flush."""
-        for name in {born.queue for born in self.workers.values()}:
+        ours = {born.queue for born in self.workers.values()}
+        for name in ours:
             self.inspector.queue(name).announce()
-        self.queues = self.inspector.queue_names()
+        self.queues = sorted(ours.union(self.inspector.queue_names()))
         return False
 
     def extend(self) -> bool:
@@ -200,6 +201,8 @@ class Maintenance:
             match for_maintenance(self.pipe.recv_bytes()):
                 case Born() as born:
                     self.workers[born.worker_id] = born
+                    if born.queue not in self.queues:
+                        self.queues.append(born.queue)
                 case Died() as died:
                     self.workers.pop(died.worker_id, None)
                     self.deaths.append(died)

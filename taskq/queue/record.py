@@ -36,7 +36,7 @@ def attempt_from_reply(queue: str, reply: Sequence[Any]) -> Attempt:
     id_, attempt, type_, payload, retries, max_retry, crashes, timeout_ms, tags = reply
     return Attempt(
         id=id_.decode(),
-        type=type_.decode(),
+        type=type_.decode("utf-8", "replace"),
         queue=queue,
         attempt=int(attempt),
         payload=payload or None,
@@ -98,4 +98,4 @@ def detail_json(detail: ErrorDetail) -> bytes:
 
 
 def _tags(stored: bytes) -> tuple[str, ...]:
-    return tuple(stored.decode().split(",")) if stored else ()
+    return tuple(stored.decode("utf-8", "replace").split(",")) if stored else ()

@@ -43,3 +43,8 @@ def names() -> list[str]:
 @cache
 def _piece(name: str) -> str:
     return (_LUA / "lib" / f"{name}.lua").read_text(encoding="utf-8").rstrip()
+
+
+# Read before any worker is forked: a task that uses up all descriptors must not keep its own settle from being read.
+for _name in names():
+    load(_name)

@@ -34,7 +34,7 @@ for _ = 1, most do
     break
   end
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes')
   if id == BELL then
     ring()
   elseif record.err or not record[1] then

@@ -45,5 +45,8 @@ local function claim()
       end
     end
   end
+  if rung then
+    ring()
+  end
   return {'again'}
 end

@@ -8,8 +8,8 @@ local function give_back(id, key, record)
 end
 
 local function count_crash(id, key, record)
-  local crashes = redis.call('HINCRBY', key, 'crashes', 1)
-  redis.call('HSET', key, 'error', err, 'error_detail', detail)
+  local crashes = (tonumber(record[6]) or 0) + 1
+  redis.call('HSET', key, 'crashes', crashes, 'error', err, 'error_detail', detail)
   if crashes < max_crashes then
     give_back(id, key, record)
   else

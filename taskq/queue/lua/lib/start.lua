@@ -3,11 +3,23 @@
 -- Repeating it for the same worker answers the same attempt: the first reply may have been lost.
 local SCHEMA = 1
 
+local function readable(record)
+  if record.err or (record[1] and tonumber(record[1]) ~= SCHEMA) or (record[2] and not record[5]) then
+    return false
+  end
+  for _, field in ipairs({4, 7, 8, 9, 10}) do
+    if record[field] and not tonumber(record[field]) then
+      return false
+    end
+  end
+  return true
+end
+
 local function start(id)
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'v', 'status', 'worker_id', 'attempt', 'type', 'payload',
     'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags')
-  if record.err or (record[1] and tonumber(record[1]) ~= SCHEMA) or (record[2] and not record[5]) then
+  if not readable(record) then
     redis.call('LREM', processing, 1, id)
     redis.call('ZADD', unreadable, now, id)
     return nil

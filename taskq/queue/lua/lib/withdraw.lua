@@ -9,8 +9,10 @@ local function withdraw(id, record, reason)
       redis.call('LREM', processing_prefix .. worker_id, 1, id)
     end
   elseif status == 'processing' then
-    redis.call('LREM', processing_prefix .. worker_id, 1, id)
-    redis.call('HSET', stops, worker_id, id .. ' ' .. attempt .. ' ' .. reason)
+    if worker_id and attempt then
+      redis.call('LREM', processing_prefix .. worker_id, 1, id)
+      redis.call('HSET', stops, worker_id, id .. ' ' .. attempt .. ' ' .. reason)
+    end
   elseif status == 'scheduled' then
     redis.call('ZREM', scheduled, id)
   else

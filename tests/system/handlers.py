@@ -1,0 +1,173 @@
+"""Task types for the tests of the running service; each appends what it saw to the file named by TASKQ_TEST_LOG."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from taskq import Context, Fail, Retry, task
+
+
+def note(ctx: Context, word: str) -> None:
+    """One line: word, task id, attempt, wall-clock time, pid."""
+    line = f"{word} {ctx.id} {ctx.attempt} {time.time():.3f} {os.getpid()}\n".encode()
+    fd = os.open(os.environ["TASKQ_TEST_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(fd, line)
+    os.close(fd)
+
+
+@task("nap")
+def nap(ctx: Context, seconds: float = 0.0) -> dict[str, int]:
+    note(ctx, "start")
+    time.sleep(seconds)
+    note(ctx, "end")
+    return {"attempt": ctx.attempt, "pid": os.getpid()}
+
+
+@task("bad")
+def bad(ctx: Context) -> None:
+    note(ctx, "start")
+    raise ValueError("always")
+
+
+@task("retry.soon")
+def retry_soon(ctx: Context) -> int:
+    note(ctx, "start")
+    if ctx.attempt == 1:
+        raise Retry(delay=0.2)
+    return ctx.attempt
+
+
+@task("give.up")
+def give_up(ctx: Context) -> None:
+    note(ctx, "start")
+    raise Fail("no use")
+
+
+@task("stubborn", timeout="500ms", max_retry=0)
+def stubborn() -> None:
+    while True:
+        try:
+            while True:
+                time.sleep(0.01)
+        except BaseException:
+            continue
+
+
+@task("tidy", timeout="500ms", max_retry=0)
+def tidy(path: str) -> None:
+    try:
+        time.sleep(60)
+    finally:
+        Path(path).write_text("tidied")
+
+
+@task("holds.gil", timeout="500ms", max_retry=0)
+def holds_gil() -> None:
+    # PyDLL keeps the GIL during the call, as a badly behaved C extension does
+    ctypes.PyDLL(None).sleep(60)
+
+
+@task("regex", timeout="500ms", max_retry=0)
+def regex() -> None:
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+@task("hog", memory_limit="120MiB", max_retry=0)
+def hog() -> None:
+    kept = []
+    while True:
+        kept.append(bytearray(5_000_000))
+        time.sleep(0.01)
+
+
+@task("die")
+def die(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(5)
+
+
+@task("exit")
+def exit_hard(code: int) -> None:
+    os._exit(code)
+
+
+@task("sys.exit", max_retry=0)
+def exit_softly() -> None:
+    sys.exit(3)
+
+
+@task("interrupt", max_retry=0)
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@task("litter")
+def litter() -> int:
+    os.chdir("/")
+    os.umask(0)
+    os.environ["LITTER"] = "1"
+    random.seed(1)
+    sys.setrecursionlimit(5000)
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    signal.alarm(1)
+    return os.getpid()
+
+
+@task("look")
+def look() -> dict[str, object]:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return {
+        "pid": os.getpid(),
+        "cwd": os.getcwd(),
+        "umask": umask,
+        "litter": os.environ.get("LITTER"),
+        "alarm": signal.getitimer(signal.ITIMER_REAL)[0],
+        "mask": sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        "recursion": sys.getrecursionlimit(),
+        "random": random.random(),
+    }
+
+
+@task("threads")
+def threads() -> int:
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    return os.getpid()
+
+
+@task("close.all")
+def close_all() -> int:
+    os.closerange(0, 4096)
+    return os.getpid()
+
+
+@task("open.many")
+def open_many() -> int:
+    kept: list[int] = []
+    try:
+        while len(kept) < 200_000:
+            kept.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    return os.getpid()
+
+
+@task("spawn")
+def spawn(seconds: float = 0.0) -> list[int]:
+    """Starts a program in its group and one that leaves it, and outlives neither."""
+    inside = subprocess.Popen(["sleep", "600"])
+    outside = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Path(os.environ["TASKQ_TEST_LOG"] + ".pids").write_text(f"{inside.pid} {outside.pid}")
+    time.sleep(seconds)
+    return [inside.pid, outside.pid]
