@@ -1,0 +1,240 @@
+"""Every script against a task in every state: allowed pairs land in the stated state, the others leave every byte alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from taskq.errors import TaskNotFound
+from taskq.queue import scripts
+from taskq.queue.queue import Queue
+from taskq.task import Attempt, Priority, Status
+from tests.integration.steps import (
+    DETAIL,
+    LEASE_S,
+    PAUSE_S,
+    SETTLES,
+    claim,
+    enqueued,
+    joined,
+    lapse,
+    new,
+    reap,
+    snapshot,
+    started,
+    status,
+)
+
+GONE = "gone"
+
+
+class Case(NamedTuple):
+    """A task in some state; `me` was or may be its worker."""
+
+    queue: Queue
+    me: str
+    task_id: str
+
+    @property
+    def attempt(self) -> Attempt:
+        return Attempt(id=self.task_id, type="echo", queue="default", attempt=1)
+
+
+def enqueued_case(queue: Queue, priority: Priority, **fields: Any) -> Case:
+    return Case(queue, joined(queue, "me"), enqueued(queue, priority=priority, **fields))
+
+
+def started_case(queue: Queue, priority: Priority) -> Case:
+    me = joined(queue, "me")
+    return Case(queue, me, started(queue, me, priority=priority).id)
+
+
+def claimed(queue: Queue, priority: Priority) -> Case:
+    case = enqueued_case(queue, priority)
+    source = {Priority.HIGH: queue.keys.high, Priority.LOW: queue.keys.low}.get(priority, queue.keys.pending)
+    queue.link.redis.lmove(source, queue.keys.processing(case.me), "RIGHT", "LEFT")
+    return case
+
+
+def of_another_worker(queue: Queue, priority: Priority) -> Case:
+    case = enqueued_case(queue, priority)
+    claim(queue, joined(queue, "other"))
+    return case
+
+
+def settled(verb: str) -> Callable[[Queue, Priority], Case]:
+    def make(queue: Queue, priority: Priority) -> Case:
+        case = started_case(queue, priority)
+        SETTLES[verb](queue, case.me, case.attempt)
+        return case
+
+    return make
+
+
+def due(queue: Queue, priority: Priority) -> Case:
+    case = started_case(queue, priority)
+    queue.retry(case.me, case.attempt, 0, "boom", DETAIL)
+    return case
+
+
+def withdrawn(verb: str) -> Callable[[Queue, Priority], Case]:
+    def make(queue: Queue, priority: Priority) -> Case:
+        case = started_case(queue, priority)
+        getattr(queue, verb)(case.task_id)
+        return case
+
+    return make
+
+
+STATES: dict[str, Callable[[Queue, Priority], Case]] = {
+    "scheduled": lambda queue, priority: enqueued_case(queue, priority, delay_s=600),
+    "due": due,
+    "pending": enqueued_case,
+    "released": settled("release"),
+    "claimed": claimed,
+    "mine": started_case,
+    "other's": of_another_worker,
+    "completed": settled("complete"),
+    "failed": settled("fail"),
+    "cancelled": withdrawn("cancel"),
+    "missing": withdrawn("delete"),
+}
+
+
+def reap_lapsed(case: Case) -> None:
+    reap(case.queue, case.me, dead=False)
+
+
+def settle_with(verb: str) -> Callable[[Case], Any]:
+    return lambda case: SETTLES[verb](case.queue, case.me, case.attempt)
+
+
+def trim(case: Case) -> None:
+    for ended in (Status.COMPLETED, Status.FAILED, Status.CANCELLED):
+        case.queue.trim(ended, 0)
+
+
+VERBS: dict[str, Callable[[Case], Any]] = {
+    "enqueue": lambda case: case.queue.enqueue(new(id=case.task_id)),
+    "claim": lambda case: case.queue.claim(case.me),
+    **{verb: settle_with(verb) for verb in SETTLES},
+    "reap dead": lambda case: reap(case.queue, case.me, dead=True),
+    "reap lapsed": reap_lapsed,
+    "promote": lambda case: case.queue.promote(),
+    "cancel": lambda case: case.queue.cancel(case.task_id),
+    "delete": lambda case: case.queue.delete(case.task_id),
+    "requeue": lambda case: case.queue.requeue(case.task_id),
+    "trim": trim,
+    "extend": lambda case: case.queue.extend([case.me], LEASE_S, PAUSE_S),
+    "lapsed": lambda case: case.queue.lapsed(PAUSE_S),
+    "join": lambda case: case.queue.join(case.me, LEASE_S, b'{"host": "here"}'),
+    "leave": lambda case: case.queue.leave(case.me),
+}
+
+ALLOWED: dict[tuple[str, str], str] = {
+    ("enqueue", "missing"): "pending",
+    **{("claim", state): "processing" for state in ("pending", "released", "claimed")},
+    ("complete", "mine"): "completed",
+    ("retry", "mine"): "scheduled",
+    ("fail", "mine"): "failed",
+    ("release", "mine"): "pending",
+    **{(verb, state): "pending" for verb in ("reap dead", "reap lapsed") for state in ("claimed", "mine")},
+    ("promote", "due"): "pending",
+    **{
+        ("cancel", state): "cancelled" for state in ("scheduled", "due", "pending", "released", "claimed", "mine", "other's")
+    },
+    **{("delete", state): GONE for state in STATES if state != "missing"},
+    **{("requeue", state): "pending" for state in ("failed", "cancelled")},
+    **{("trim", state): GONE for state in ("completed", "failed", "cancelled")},
+}
+
+PAIRS = [(verb, state) for verb in VERBS for state in STATES]
+
+
+def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
+    """The keys that a verb may change whatever becomes of the task: what it knows of workers and of time."""
+    keys = case.queue.keys
+    return {
+        "reap dead": (keys.leases,),
+        "extend": (keys.leases, keys.reaper),
+        "lapsed": (keys.reaper,),
+        "leave": (keys.leases, keys.workers, keys.stops),
+    }.get(verb, ())
+
+
+def prepared(queue: Queue, verb: str, state: str, priority: Priority) -> Case:
+    case = STATES[state](queue, priority)
+    queue.link.redis.lrem(queue.keys.pending, 0, "!")
+    if verb == "reap lapsed":
+        lapse(queue, case.me)
+    return case
+
+
+@contextlib.contextmanager
+def nothing_found() -> Iterator[None]:
+    try:
+        yield
+    except TaskNotFound:
+        pass
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize(("verb", "state"), [pair for pair in PAIRS if pair not in ALLOWED])
+def test_a_forbidden_pair_leaves_every_byte_as_it_was(queue: Queue, verb: str, state: str, priority: Priority) -> None:
+    case = prepared(queue, verb, state, priority)
+    but = beside_the_task(case, verb)
+    before = snapshot(queue, but)
+
+    with nothing_found():
+        VERBS[verb](case)
+
+    assert snapshot(queue, but) == before
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize(("verb", "state"), ALLOWED)
+def test_an_allowed_pair_lands_in_the_stated_state_and_nowhere_else(
+    queue: Queue, verb: str, state: str, priority: Priority
+) -> None:
+    case = prepared(queue, verb, state, priority)
+
+    VERBS[verb](case)
+
+    if state == "claimed" and verb in ("cancel", "delete"):
+        assert queue.claim(case.me) is None  # the worker that holds the claim drops it when it looks
+    landed = status(queue, case.task_id)
+    assert (landed or GONE) == ALLOWED[verb, state]
+    assert places(queue, case.task_id) == stated_places(queue, landed, Priority.NORMAL if verb == "enqueue" else priority)
+
+
+def test_every_script_has_its_row() -> None:
+    rows = {verb.split()[0] for verb in VERBS}
+
+    assert rows == set(scripts.names())
+
+
+def places(queue: Queue, task_id: str) -> Counter[str]:
+    """Every list and set that names the task, without the prefix and the worker's id."""
+    client: Any = queue.link.redis
+    found: Counter[str] = Counter()
+    for key in client.scan_iter(match=f"{{{queue.keys.prefix}*", count=10_000):
+        kind = client.type(key)
+        name = key.decode().partition("}")[2].removeprefix(":")
+        name = "processing" if name.startswith("processing:") else name
+        if kind == b"list":
+            found[name] += client.lrange(key, 0, -1).count(task_id.encode())
+        elif kind == b"zset" and client.zscore(key, task_id) is not None:
+            found[name] += 1
+    return +found
+
+
+def stated_places(queue: Queue, landed: Status | None, priority: Priority) -> Counter[str]:
+    """Where a task in some state stands: once in the one place of its state, and once in the listing."""
+    if landed is None:
+        return Counter()
+    waiting = "pending" if priority is Priority.NORMAL else f"pending:{priority}"
+    return Counter(["tasks", waiting if landed is Status.PENDING else str(landed)])

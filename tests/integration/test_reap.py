@@ -1,0 +1,245 @@
+"""reap: what a dead or silent worker held goes back, or fails at the crash limit."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import pytest
+
+from taskq.errors import LeaseLost
+from taskq.queue.connection import Link
+from taskq.queue.queue import BATCH, Queue, Reaped
+from taskq.task import ErrorDetail, Priority, Status
+from tests.integration.steps import (
+    DETAIL,
+    claim,
+    enqueued,
+    entries,
+    joined,
+    lapse,
+    lease_ms,
+    members,
+    moved,
+    new,
+    reap,
+    record,
+    score,
+    snapshot,
+    started,
+    status,
+)
+
+LISTS = {Priority.HIGH: "high", Priority.NORMAL: "pending", Priority.LOW: "low"}
+
+
+def test_reap_returns_a_claim_whose_worker_died_before_start(queue: Queue) -> None:
+    dead = joined(queue)
+    task_id = enqueued(queue)
+    moved(queue, dead)
+    behind = enqueued(queue)
+
+    found = reap(queue, dead)
+
+    assert found == []
+    assert entries(queue, queue.keys.pending) == [task_id, behind]
+    attempt = claim(queue, joined(queue))
+    assert (attempt.id, attempt.attempt, attempt.crashes) == (task_id, 1, 0)
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_reap_counts_one_crash_and_returns_a_started_task_to_the_head_of_its_list(queue: Queue, priority: Priority) -> None:
+    dead = joined(queue)
+    attempt = started(queue, dead, priority=priority)
+    behind = enqueued(queue, priority=priority)
+
+    found = reap(queue, dead)
+
+    assert found == [Reaped(attempt.id, 1, Status.PENDING, 1, "echo")]
+    own = getattr(queue.keys, LISTS[priority])
+    assert [entry for entry in entries(queue, own) if entry != "!"] == [attempt.id, behind]
+    stored = record(queue, attempt.id)
+    assert (stored["status"], stored["crashes"], stored["error"]) == ("pending", "1", "boom")
+    assert msgspec.json.decode(stored["error_detail"], type=ErrorDetail) == DETAIL
+    assert "retries" not in stored
+
+
+def test_a_task_that_kills_every_worker_fails_at_the_crash_limit(queue: Queue) -> None:
+    task_id = enqueued(queue)
+    found = []
+
+    for _ in range(3):
+        worker = joined(queue)
+        claim(queue, worker)
+        found += reap(queue, worker, max_crashes=3)
+
+    assert [(task.status, task.crashes, task.attempt) for task in found] == [
+        (Status.PENDING, 1, 1),
+        (Status.PENDING, 2, 2),
+        (Status.FAILED, 3, 3),
+    ]
+    stored = record(queue, task_id)
+    assert stored["status"] == "failed"
+    assert score(queue, queue.keys.failed, task_id) == int(stored["finished_at"])
+    assert entries(queue, queue.keys.pending) == []
+
+
+def test_reap_leaves_a_worker_with_a_lease_alone_unless_it_is_known_to_be_dead(queue: Queue) -> None:
+    worker = joined(queue)
+    started(queue, worker)
+    before = snapshot(queue)
+
+    assert reap(queue, worker, dead=False) == []
+    assert snapshot(queue) == before
+
+
+def test_reap_takes_from_a_worker_whose_lease_has_lapsed(queue: Queue) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    lapse(queue, worker)
+
+    assert [task.id for task in reap(queue, worker, dead=False)] == [attempt.id]
+
+
+def test_reap_takes_from_a_worker_that_no_lease_is_known_of(queue: Queue) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    queue.link.redis.zrem(queue.keys.leases, worker)
+
+    assert [task.id for task in reap(queue, worker, dead=False)] == [attempt.id]
+
+
+def test_reap_of_a_dead_worker_ends_its_lease_so_that_it_claims_nothing_more(queue: Queue) -> None:
+    worker = joined(queue)
+
+    reap(queue, worker)
+
+    assert lease_ms(queue, worker) <= 0
+    enqueued(queue)
+    with pytest.raises(LeaseLost):
+        queue.claim(worker)
+
+
+def test_reap_of_a_dead_worker_does_not_move_the_end_of_a_lapsed_lease(queue: Queue) -> None:
+    worker = joined(queue)
+    lapse(queue, worker, ago_ms=90_000)
+
+    reap(queue, worker)
+
+    assert lease_ms(queue, worker) <= -90_000
+
+
+def test_reap_gives_no_lease_to_a_stranger(queue: Queue) -> None:
+    assert reap(queue, "stranger") == []
+    assert members(queue, queue.keys.leases) == []
+
+
+def test_a_repeated_reap_changes_nothing_more(queue: Queue) -> None:
+    worker = joined(queue)
+    started(queue, worker)
+    reap(queue, worker)
+    before = snapshot(queue)
+
+    assert reap(queue, worker) == []
+    assert snapshot(queue) == before
+
+
+def test_reap_takes_a_bounded_number_of_entries_at_a_time(queue: Queue) -> None:
+    worker = joined(queue)
+    tasks = [new() for _ in range(2 * BATCH + 50)]
+    queue.enqueue_many(tasks)
+    for _ in tasks:
+        queue.link.redis.lmove(queue.keys.pending, queue.keys.processing(worker), "RIGHT", "LEFT")
+
+    left = []
+    for _ in range(3):
+        reap(queue, worker)
+        left.append(len(entries(queue, queue.keys.processing(worker))))
+
+    assert left == [BATCH + 50, 50, 0]
+    assert sorted(entries(queue, queue.keys.pending)) == sorted(task.id for task in tasks)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "delete"])
+def test_reap_drops_a_claim_whose_task_was_withdrawn(queue: Queue, verb: str) -> None:
+    worker = joined(queue)
+    task_id = enqueued(queue)
+    moved(queue, worker)
+    getattr(queue, verb)(task_id)
+    before = record(queue, task_id)
+
+    reap(queue, worker)
+
+    assert record(queue, task_id) == before
+    assert entries(queue, queue.keys.pending) == []
+
+
+def test_reap_drops_an_entry_that_another_worker_runs(queue: Queue) -> None:
+    owner, dead = joined(queue, "owner"), joined(queue, "dead")
+    attempt = started(queue, owner)
+    queue.link.redis.lpush(queue.keys.processing(dead), attempt.id)
+    before = record(queue, attempt.id)
+
+    assert reap(queue, dead) == []
+    assert record(queue, attempt.id) == before
+    assert entries(queue, queue.keys.processing(owner)) == [attempt.id]
+
+
+def test_an_unreadable_record_does_not_keep_reap_from_the_other_entries(queue: Queue) -> None:
+    worker = joined(queue)
+    bad, good = enqueued(queue), enqueued(queue)
+    moved(queue, worker)
+    moved(queue, worker)
+    queue.link.redis.delete(queue.keys.task(bad))
+    queue.link.redis.set(queue.keys.task(bad), "not a hash")
+
+    reap(queue, worker)
+
+    assert entries(queue, queue.keys.pending) == [good]
+
+
+def test_a_crash_counter_that_is_no_number_does_not_keep_reap_from_the_other_entries(queue: Queue) -> None:
+    worker = joined(queue)
+    bad = started(queue, worker)
+    good = enqueued(queue)
+    moved(queue, worker)
+    queue.link.redis.hset(queue.keys.task(bad.id), "crashes", "x")
+
+    reap(queue, worker)
+
+    assert good in entries(queue, queue.keys.pending)
+
+
+def test_two_reapers_move_each_task_once(redis_url: str, prefix: str, queue: Queue) -> None:
+    worker = joined(queue)
+    tasks = [new() for _ in range(300)]
+    queue.enqueue_many(tasks)
+    for task in tasks:
+        queue.link.redis.lmove(queue.keys.pending, queue.keys.processing(worker), "RIGHT", "LEFT")
+        queue.link.redis.hset(queue.keys.task(task.id), mapping={"status": "processing", "worker_id": worker, "attempt": 1})
+    found: list[Reaped] = []
+
+    def reap_all() -> None:
+        link = Link(redis_url)
+        own = Queue(link, prefix=prefix)
+        while some := reap(own, worker):
+            found.extend(some)
+        link.close()
+
+    reapers = [threading.Thread(target=reap_all) for _ in range(2)]
+    for reaper in reapers:
+        reaper.start()
+    for reaper in reapers:
+        reaper.join()
+
+    assert sorted(task.id for task in found) == sorted(task.id for task in tasks)
+    assert sorted(entries(queue, queue.keys.pending)) == sorted(task.id for task in tasks)
+
+
+def test_a_reap_and_a_settle_leave_one_final_state(queue: Queue) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    queue.complete(worker, attempt, b"1")
+
+    assert reap(queue, worker) == []
+    assert status(queue, attempt.id) is Status.COMPLETED

@@ -1,0 +1,79 @@
+"""The keys that `Queue` passes to a script are those that the script's header names, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from taskq.queue import scripts
+from taskq.queue.connection import Link
+from taskq.queue.queue import Queue
+from taskq.queue.scripts import Script
+from taskq.task import Attempt, Status
+from tests.integration.steps import DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, reap
+
+
+class Watched(Link):
+    """Remembers the keys of every script that ran."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.ran: dict[str, list[str]] = {}
+
+    def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        self.ran[script.name] = list(keys)
+        return super().script(script, keys, args)
+
+
+class Held(Queue):
+    """A queue over a watched link, with a worker that runs a task."""
+
+    def __init__(self, link: Watched, prefix: str) -> None:
+        super().__init__(link, prefix=prefix)
+        self.ran = link.ran
+        enqueued(self)
+        self.worker = joined(self)
+        self.attempt: Attempt = claim(self, self.worker)
+        link.ran.clear()
+
+
+@pytest.fixture
+def held(redis_url: str, prefix: str) -> Iterator[Held]:
+    link = Watched(redis_url)
+    yield Held(link, prefix)
+    link.close()
+
+
+CALLS: dict[str, Callable[[Held], Any]] = {
+    "enqueue": enqueued,
+    "cancel": lambda queue: queue.cancel(queue.attempt.id),
+    "delete": lambda queue: queue.delete(queue.attempt.id),
+    "requeue": lambda queue: queue.requeue(queue.attempt.id),
+    "join": lambda queue: queue.join(queue.worker, LEASE_S, b"{}"),
+    "leave": lambda queue: queue.leave(queue.worker),
+    "claim": lambda queue: queue.claim(queue.worker),
+    "complete": lambda queue: SETTLES["complete"](queue, queue.worker, queue.attempt),
+    "retry": lambda queue: queue.retry(queue.worker, queue.attempt, 1, "boom", DETAIL),
+    "fail": lambda queue: queue.fail(queue.worker, queue.attempt, "boom", DETAIL),
+    "release": lambda queue: queue.release(queue.worker, queue.attempt),
+    "extend": lambda queue: queue.extend([queue.worker], LEASE_S, PAUSE_S),
+    "lapsed": lambda queue: queue.lapsed(PAUSE_S),
+    "reap": lambda queue: reap(queue, queue.worker),
+    "promote": lambda queue: queue.promote(),
+    "trim": lambda queue: queue.trim(Status.FAILED, 60),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_keys_passed_are_the_keys_named(held: Held, name: str) -> None:
+    CALLS[name](held)
+
+    special = {"processing": held.keys.processing(held.worker), "ended": held.keys.failed}
+    named = scripts.load(name).keys
+    assert held.ran == {name: [special.get(key) or getattr(held.keys, key) for key in named]}
+
+
+def test_every_script_is_called() -> None:
+    assert sorted(CALLS) == scripts.names()
