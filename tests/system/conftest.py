@@ -1,6 +1,6 @@
 """A whole service per test: `python -m taskq run` in a directory of its own, on a port that the kernel chose.
 
-Import the class for annotations only (`if TYPE_CHECKING: from tests.system.conftest import Service`); the fixtures hand out the objects.
+The fixtures hand out `Service` objects; tests import the class for annotations only.
 """
 
 from __future__ import annotations
