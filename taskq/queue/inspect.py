@@ -80,7 +80,9 @@ class Inspector:
     def get(self, task_id: str) -> Task | None:
         """One task; None when there is none or its record cannot be read."""
         names = self.queue_names()
-        hashes = self._pipeline(lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names])
+        hashes = self._pipeline(
+            lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names], garbage_ok=True
+        )
         for name, fields in zip(names, hashes, strict=True):
             if isinstance(fields, dict) and fields:
                 return task_from_hash(name, task_id, fields)
@@ -171,13 +173,17 @@ class Inspector:
     def _keys(self, name: str) -> Keys:
         return self.queue(name).keys
 
-    def _pipeline(self, queue_commands: Callable[[Any], Sequence[Any]]) -> list[Any]:
-        """Run the read commands that `queue_commands` puts on a pipeline in one trip; a reply that is an error (a key of
-        the wrong type) stands in its place."""
+    def _pipeline(self, queue_commands: Callable[[Any], Sequence[Any]], *, garbage_ok: bool = False) -> list[Any]:
+        """Run the read commands that `queue_commands` puts on a pipeline in one trip. With `garbage_ok` the error of a key
+        of the wrong type stands in place of its reply; any other error is raised as usual."""
 
         def action(client: Any) -> list[Any]:
             pipe = client.pipeline(transaction=False)
-            return list(pipe.execute(raise_on_error=False)) if queue_commands(pipe) else []
+            replies = list(pipe.execute(raise_on_error=False)) if queue_commands(pipe) else []
+            for reply in replies:
+                if isinstance(reply, Exception) and not (garbage_ok and str(reply).startswith("WRONGTYPE")):
+                    raise reply
+            return replies
 
         return self.link.run(action)
 
@@ -186,18 +192,18 @@ class Inspector:
     ) -> list[tuple[float, str, str]]:
         """The next (created_at, id, queue) of all `names` in order, at most SCAN, beyond `after`."""
         merged: list[tuple[float, str, str]] = []
-        complete_to: float | None = None
+        read_to: list[tuple[float, str]] = []
         for name in names:
             rows, more = self._rows(self._keys(name).tasks, after, newest_first)
             merged.extend((score, task_id, name) for task_id, score in rows)
             if more:
-                last = rows[-1][1]
-                complete_to = last if complete_to is None else (max if newest_first else min)(complete_to, last)
+                task_id, score = rows[-1]
+                read_to.append((score, task_id))
         merged.sort(reverse=newest_first)
-        if complete_to is not None and len(names) > 1:
-            # beyond this moment a queue has rows that were not read, which may come before those of another queue
-            whole = [e for e in merged if (e[0] > complete_to if newest_first else e[0] < complete_to)]
-            merged = whole or merged
+        if read_to:
+            # what a queue still has beyond its last row read may come before rows of other queues beyond that
+            bound = max(read_to) if newest_first else min(read_to)
+            merged = [e for e in merged if (e[:2] >= bound if newest_first else e[:2] <= bound)]
         return merged[:SCAN]
 
     def _rows(self, key: str, after: tuple[float, str] | None, newest_first: bool) -> tuple[list[tuple[str, float]], bool]:
@@ -215,13 +221,20 @@ class Inspector:
 
     def _range(self, key: str, score: float | None, newest_first: bool, offset: int) -> list[tuple[str, float]]:
         start, end = ("+inf", "-inf") if newest_first else ("-inf", "+inf")
-        options: dict[str, Any] = {"desc": newest_first, "byscore": True, "offset": offset, "num": SCAN * 2, "withscores": True}
+        options: dict[str, Any] = {
+            "desc": newest_first,
+            "byscore": True,
+            "offset": offset,
+            "num": SCAN * 2,
+            "withscores": True,
+        }
         raw: Any = self.link.run(lambda client: client.zrange(key, start if score is None else score, end, **options))
         return [(member.decode(), found) for member, found in raw]
 
     def _records(self, entries: Sequence[tuple[float, str, str]]) -> list[Task | None]:
         hashes = self._pipeline(
-            lambda pipe: [pipe.hgetall(self._keys(queue).task(task_id)) for _, task_id, queue in entries]
+            lambda pipe: [pipe.hgetall(self._keys(queue).task(task_id)) for _, task_id, queue in entries],
+            garbage_ok=True,
         )
         return [
             task_from_hash(queue, task_id, fields) if isinstance(fields, dict) and fields else None
@@ -239,7 +252,7 @@ class Inspector:
         if not ids:
             return None
         now, *ready = self._pipeline(
-            lambda pipe: [pipe.time(), *(pipe.hget(keys.task(task_id), "ready_at") for task_id in ids)]
+            lambda pipe: [pipe.time(), *(pipe.hget(keys.task(task_id), "ready_at") for task_id in ids)], garbage_ok=True
         )
         moments = [int(moment) for moment in ready if isinstance(moment, bytes)]
         return max(0.0, now[0] + now[1] / 1e6 - min(moments) / 1000) if moments else None

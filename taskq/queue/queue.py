@@ -236,7 +236,7 @@ class Queue:
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
         if not self._announced:
-            self.link.run(lambda client: client.sadd(self.keys.queues, self.name))
+            self._script("announce", "queues", args=[self.name])
             self._announced = True
 
     # -- helpers

@@ -70,6 +70,7 @@ def test_an_exit_of_the_process_inside_a_task_is_a_crash_with_its_code(running: 
 def test_an_exception_that_is_no_exception_fails_the_attempt_and_the_worker_lives(
     running: Service, type_: str, name: str
 ) -> None:
+    wait_until(lambda: len(running.lines("worker.started")) == 2, 10, "both workers are ready")
     before = {p.pid for p in running.children("worker")}
     task = running.post("/tasks", {"type": type_}).body
 
