@@ -19,7 +19,9 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's own names
+    MasterDownError,
     MaxConnectionsError,
     NoPermissionError,
     NoScriptError,
@@ -28,6 +30,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
     TimeoutError,  # noqa: A004 - redis-py's own names
+    TryAgainError,
 )
 from redis.retry import Retry
 
@@ -62,7 +65,9 @@ def classify(error: Exception) -> Trouble:
         return Trouble.RELOAD
     if isinstance(error, OutOfMemoryError) or text.startswith("OOM") or "OOM command not allowed" in text:
         return Trouble.FULL
-    if isinstance(error, BusyLoadingError) or text.startswith(_WAIT_PREFIXES):
+    if isinstance(error, (BusyLoadingError, ClusterDownError, MasterDownError, TryAgainError)) or text.startswith(
+        _WAIT_PREFIXES
+    ):
         return Trouble.WAIT
     if isinstance(error, ReadOnlyError) or text.startswith(_RECONNECT_PREFIXES):
         return Trouble.RECONNECT

@@ -4,7 +4,7 @@
 -- KEYS[2] workers
 -- ARGV[1] worker_id
 -- ARGV[2] lease in ms
--- ARGV[3] where the worker runs, as JSON
+-- ARGV[3] info: where the worker runs, as JSON
 -- RETURNS the end of the lease in ms
 local leases, workers = KEYS[1], KEYS[2]
 local worker_id, lease, info = ARGV[1], tonumber(ARGV[2]), ARGV[3]

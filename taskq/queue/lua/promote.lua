@@ -5,7 +5,7 @@
 -- KEYS[3] low
 -- KEYS[4] scheduled
 -- KEYS[5] task_prefix
--- ARGV[1] the most tasks to move
+-- ARGV[1] most: tasks to move
 -- RETURNS how many were moved, and the ms until the next one is due or -1 when none waits
 local pending, high, low, scheduled, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local most = ARGV[1]

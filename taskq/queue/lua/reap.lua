@@ -13,7 +13,7 @@
 -- ARGV[3] max_crashes
 -- ARGV[4] error
 -- ARGV[5] detail of the error as JSON
--- ARGV[6] the most entries to move
+-- ARGV[6] most: entries to move
 -- RETURNS for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, failed = KEYS[5], KEYS[6], KEYS[7]

@@ -3,8 +3,8 @@
 -- KEYS[1] ended: completed, failed or cancelled
 -- KEYS[2] tasks
 -- KEYS[3] task_prefix
--- ARGV[1] how long they are kept, in ms
--- ARGV[2] the most tasks to remove
+-- ARGV[1] kept: how long they are kept, in ms
+-- ARGV[2] most: tasks to remove
 -- RETURNS how many were removed
 local ended, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3]
 local kept, most = tonumber(ARGV[1]), ARGV[2]

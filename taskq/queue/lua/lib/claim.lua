@@ -16,12 +16,6 @@ local function take()
   end
 end
 
-local function ring_if_more()
-  if redis.call('LLEN', high) > 0 or redis.call('LLEN', low) > 0 then
-    ring()
-  end
-end
-
 local function claim()
   if not leased() then
     return {'lapsed'}
@@ -38,8 +32,8 @@ local function claim()
     else
       local attempt = start(id)
       if attempt then
-        if rung then
-          ring_if_more()
+        if rung and redis.call('LLEN', high) + redis.call('LLEN', low) > 0 then
+          ring()
         end
         return {'task', unpack(attempt)}
       end

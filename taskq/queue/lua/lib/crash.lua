@@ -1,4 +1,4 @@
--- What becomes of an entry in the list of a worker that is gone. Needs: push, task keys, failed, max_crashes, err, detail, now.
+-- What becomes of an entry in the list of a worker that is gone. Needs: push, failed, max_crashes, err, detail, now.
 -- `moved` collects the reply.
 local moved = {}
 
