@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from taskq.errors import Fail, InvalidPayload, Retry, StopTask, UnknownTaskType
 from taskq.registry import Handler, Options, Registry
 from taskq.retry import Backoff, delay_s
 from taskq.task import Attempt, Cancelled, Completed, ErrorDetail, ErrorKind, Failed, Outcome, Released, Retried
+from taskq.units import MAX_DURATION_S, parse_duration
 from taskq.worker.context import Context
 from taskq.worker.control import StopReason
 from taskq.worker.result import ResultError, encode_result
@@ -73,7 +75,7 @@ def outcome_of(error: BaseException, attempt: Attempt, options: Options, default
     text = detail.message or detail.type or ""
     if isinstance(error, (Fail, InvalidPayload)) or not _retryable(error, options):
         return Failed(text, detail)
-    wait_s = error.delay if isinstance(error, Retry) else None
+    wait_s = _chosen_wait_s(error.delay) if isinstance(error, Retry) else None
     return failed_attempt(text, detail, attempt, options.backoff or default_backoff, wait_s)
 
 
@@ -83,7 +85,7 @@ def failed_attempt(
     """Retry after `wait_s` (None: the backoff) while the task has retries left, else fail."""
     if attempt.retries >= attempt.max_retry:
         return Failed(text, detail)
-    return Retried(delay_s(backoff, attempt.retries) if wait_s is None else max(0.0, wait_s), text, detail)
+    return Retried(delay_s(backoff, attempt.retries) if wait_s is None else wait_s, text, detail)
 
 
 def describe(error: BaseException) -> ErrorDetail:
@@ -121,6 +123,14 @@ def _stopped(error: StopTask, attempt: Attempt, options: Options, default_backof
     return failed_attempt(text, detail, attempt, options.backoff or default_backoff)
 
 
+def _chosen_wait_s(delay: object) -> float | None:
+    """The wait that a handler chose, in seconds; None (the backoff) for one that is no duration at all."""
+    try:
+        return parse_duration(max(0.0, delay) if isinstance(delay, (int, float)) else delay)
+    except ValueError:
+        return MAX_DURATION_S if delay == math.inf or (isinstance(delay, float) and delay > MAX_DURATION_S) else None
+
+
 def _retryable(error: BaseException, options: Options) -> bool:
     if isinstance(error, Retry):
         return True
@@ -140,7 +150,7 @@ def _traceback(error: BaseException) -> str:
 def _safe(text: Callable[[], str]) -> str:
     try:
         return text().encode("utf-8", "backslashreplace").decode()
-    except Exception as error:
+    except BaseException as error:  # whatever a text raises, it is only a text
         return f"<text unavailable: {type(error).__name__}>"
 
 
