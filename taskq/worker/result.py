@@ -24,7 +24,6 @@ _SCALARS = (
     datetime.timedelta,
     uuid.UUID,
     decimal.Decimal,
-    enum.Enum,
 )
 
 
@@ -37,7 +36,7 @@ def encode_result(value: object, max_bytes: int) -> bytes:
     try:
         _check(value, 0)
         text = msgspec.json.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+    except Exception as error:  # objects of handlers may raise anything when they are looked at
         raise ResultError(f"result_not_serialisable: {error}") from error
     if len(text) > max_bytes:
         raise ResultError(f"result_too_large: {len(text)} bytes, at most {max_bytes} are kept")
@@ -63,6 +62,8 @@ def _check(value: object, depth: int) -> None:
         _check_all([getattr(value, name) for name in value.__struct_fields__], depth)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _check_all([getattr(value, field.name) for field in dataclasses.fields(value)], depth)
+    elif isinstance(value, enum.Enum):
+        _check(value.value, depth + 1)
     elif not isinstance(value, _SCALARS):
         raise TypeError(f"{type(value).__name__} has no JSON form")
 

@@ -2,11 +2,6 @@
 -- high, normal, low. Needs: start and push, leases. Returns {'task', ...}, {'idle'} or {'lapsed'}.
 local DROPS = 200
 
-local function leased()
-  local ends_at = redis.call('ZSCORE', leases, worker_id)
-  return ends_at and tonumber(ends_at) > now
-end
-
 local function take()
   for _, list in ipairs({high, pending, low}) do
     local id = redis.call('LMOVE', list, processing, 'RIGHT', 'LEFT')
@@ -17,7 +12,8 @@ local function take()
 end
 
 local function claim()
-  if not leased() then
+  local lease = redis.call('ZSCORE', leases, worker_id)
+  if not lease or tonumber(lease) <= now then
     return {'lapsed'}
   end
   local rung = false
