@@ -8,6 +8,7 @@ A parameter annotated with a context class (`__taskq_context__`) gets the contex
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 import typing
@@ -26,13 +27,15 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 class Signature(msgspec.Struct, frozen=True):
     """What a handler takes. `model` is the type of the payload as a whole; `whole` names the parameter that gets it whole,
-    or is None when each parameter takes one member; `context` names the parameters that get the context."""
+    or is None when each parameter takes one member; `context` names the parameters that get the context; `open_ended` tells
+    that members without a parameter are taken too (`**rest`)."""
 
     model: Any
     whole: str | None
     context: tuple[str, ...]
     positional_only: tuple[str, ...]
     required: bool
+    open_ended: bool = False
 
     def bind(self, payload: bytes | None, context: object = None) -> Arguments:
         """The arguments for one call. `payload` is JSON text, None for none. Raises InvalidPayload with a pointer."""
@@ -50,27 +53,38 @@ class Signature(msgspec.Struct, frozen=True):
         value = _decode(text, self.model)
         if self.whole is not None:
             return {self.whole: value}
-        if isinstance(value, dict):
-            return value
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+        named = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {**self._rest(text, named), **named} if self.open_ended else named
+
+    def _rest(self, text: bytes, named: Mapping[str, Any]) -> dict[str, Any]:
+        members: dict[str, Any] = _decode(text, dict[str, Any])
+        for name in self.context:
+            if name in members:
+                raise InvalidPayload("this name belongs to the handler's context", f"/{name}")
+        return {name: value for name, value in members.items() if name not in named}
 
 
 def signature_of(function: Callable[..., Any]) -> Signature:
     """Read a handler's parameters. Raises TaskqError for one that no payload can be mapped to."""
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError) as error:
+        raise TaskqError(f"{_called(function)}: its parameters cannot be read: {error}; wrap it in a function") from error
     hints = _hints(function)
     context = tuple(name for name in parameters if getattr(hints.get(name), "__taskq_context__", False))
     rest = {name: parameter for name, parameter in parameters.items() if name not in context}
     if any(p.kind is p.VAR_POSITIONAL for p in rest.values()):
-        raise TaskqError(f"{function.__qualname__}: *args cannot be filled from a JSON payload; name the parameters")
+        raise TaskqError(f"{_called(function)}: *args cannot be filled from a JSON payload; name the parameters")
     positional_only = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
     if len(rest) == 1:
         name, only = next(iter(rest.items()))
         hint = hints.get(name, Any)
         if only.kind is not only.VAR_KEYWORD and (name == "payload" or _is_model(hint)):
-            return Signature(hint, name, context, positional_only, only.default is only.empty)
+            return Signature(_checked(function, hint), name, context, positional_only, only.default is only.empty)
     required = any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in rest.values())
-    return Signature(_model(function, rest, hints), None, context, positional_only, required)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in rest.values())
+    model = _model(function, rest, hints, open_ended=open_ended)
+    return Signature(_checked(function, model), None, context, positional_only, required, open_ended)
 
 
 def pointer(message: str) -> tuple[str, str]:
@@ -93,10 +107,17 @@ def _decode(text: bytes, model: Any) -> Any:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    target: Any = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    if not (inspect.isroutine(target) or inspect.isclass(target)):
+        target = type(target).__call__
+    if inspect.isclass(target):
+        target = target.__init__
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(target, include_extras=True)
     except NameError as error:
-        raise TaskqError(f"{function.__qualname__}: a type hint cannot be resolved: {error}") from error
+        raise TaskqError(f"{_called(function)}: a type hint cannot be resolved: {error}") from error
 
 
 def _is_model(hint: Any) -> bool:
@@ -105,17 +126,33 @@ def _is_model(hint: Any) -> bool:
     return issubclass(hint, msgspec.Struct) or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
 
 
-def _model(function: Callable[..., Any], rest: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]) -> Any:
-    if any(p.kind is p.VAR_KEYWORD for p in rest.values()):
-        return dict[str, Any]
+def _model(
+    function: Callable[..., Any], rest: Mapping[str, inspect.Parameter], hints: Mapping[str, Any], *, open_ended: bool
+) -> Any:
     fields: list[Any] = [
         (name, hints.get(name, Any)) if p.default is p.empty else (name, hints.get(name, Any), _default(p.default))
         for name, p in rest.items()
+        if p.kind is not p.VAR_KEYWORD
     ]
     try:
-        return msgspec.defstruct(f"{function.__name__}_payload", fields, kw_only=True, forbid_unknown_fields=True)
+        return msgspec.defstruct(
+            f"{_called(function).rpartition('.')[2]}_payload", fields, kw_only=True, forbid_unknown_fields=not open_ended
+        )
     except TypeError as error:
-        raise TaskqError(f"{function.__qualname__}: a parameter has a type that JSON cannot fill: {error}") from error
+        raise TaskqError(f"{_called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
+
+
+def _checked(function: Callable[..., Any], model: Any) -> Any:
+    """The model, if JSON can fill it."""
+    try:
+        msgspec.json.schema(model)
+    except (TypeError, NotImplementedError) as error:
+        raise TaskqError(f"{_called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
+    return model
+
+
+def _called(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
 def _default(value: Any) -> Any:

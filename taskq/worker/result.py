@@ -8,6 +8,7 @@ import decimal
 import enum
 import math
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -50,24 +51,24 @@ def _check(value: object, depth: int) -> None:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a JSON number")
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    elif not isinstance(value, _SCALARS):
+        for part in _parts(value):
+            _check(part, depth + 1)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What a compound value is made of. Raises TypeError for one that has no JSON form."""
+    if isinstance(value, dict):
+        for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"an object's key must be a string, got {type(key).__name__}")
-            _check(item, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _check(item, depth + 1)
-    elif isinstance(value, msgspec.Struct):
-        _check_all([getattr(value, name) for name in value.__struct_fields__], depth)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        _check_all([getattr(value, field.name) for field in dataclasses.fields(value)], depth)
-    elif isinstance(value, enum.Enum):
-        _check(value.value, depth + 1)
-    elif not isinstance(value, _SCALARS):
-        raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def _check_all(items: list[Any], depth: int) -> None:
-    for item in items:
-        _check(item, depth + 1)
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, enum.Enum):
+        return [value.value]
+    if isinstance(value, msgspec.Struct):
+        return [getattr(value, name) for name in value.__struct_fields__]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
