@@ -62,6 +62,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+NEWLINE = "\n"
 FORMATS = ("json", "console")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -139,10 +140,15 @@ class _Console(logging.Formatter):
         fields = {k: v for k, v in vars(record).items() if k not in self._STANDARD}
         shown = " ".join(f"{key}={value}" for key, value in {**_identity, **fields}.items())
         event = getattr(record, "event", record.name)
-        line = f"{_moment(record)[11:23]} {record.levelname.lower():7} {event:22} {record.getMessage()}  {shown}"
+        line = _printable(f"{_moment(record)[11:23]} {record.levelname.lower():7} {event:22} {record.getMessage()}  {shown}")
         code = self._COLOURS.get(record.levelno) if self.colour else None
         line = f"\x1b[{code}m{line}\x1b[0m" if code else line
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{_printable(self.formatException(record.exc_info), keep=NEWLINE)}" if record.exc_info else line
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """The text without characters that would start a line of their own or steer a terminal: tasks may write hostile text."""
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -36,6 +36,7 @@ from taskq.task import Status
 PROMOTE_EVERY_S = 0.1
 STOPS_EVERY_S = 0.25
 TRIM_EVERY_S = 5.0
+FSYNC_EVERY_S = 1.0
 QUEUES_EVERY_S = 2.0
 LINGER_S = 60.0
 """How long the list of a worker that ended without taking leave is watched: a command of its may still be on its way."""
@@ -82,6 +83,7 @@ class Maintenance:
         *,
         rhythm: Rhythm,
         retention: Mapping[Status, float],
+        fsync: Callable[[], None] | None = None,
     ) -> None:
         self.inspector = inspector
         self.undertaker = undertaker
@@ -102,6 +104,8 @@ class Maintenance:
             Duty("promote", PROMOTE_EVERY_S, self.promote),
             Duty("trim", TRIM_EVERY_S, self.trim),
         ]
+        if fsync is not None:
+            self.duties.append(Duty("fsync", FSYNC_EVERY_S, lambda: bool(fsync())))
 
     def run(self) -> None:
         """Work until told to quit and nothing is left to bury."""

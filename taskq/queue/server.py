@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from redis.exceptions import NoPermissionError
 
 from taskq.errors import ExitCode, StartupError
 from taskq.queue.connection import Link
-
-OLDEST = (7, 0)
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +24,14 @@ def check(link: Link, *, require_persistence: bool) -> ServerReport:
     info: dict[str, Any] = {}
     for section in ("server", "memory", "persistence"):
         info.update(_section(link, section))
-    return judge(info, require_persistence=require_persistence)
+    return judge(info, _default_user(link), require_persistence=require_persistence)
 
 
-def judge(info: dict[str, Any], *, require_persistence: bool) -> ServerReport:
-    """Decide by the fields of INFO. Raises StartupError. Pure."""
+def judge(info: dict[str, Any], default_user: dict[str, Any] | None = None, *, require_persistence: bool) -> ServerReport:
+    """Decide by the fields of INFO and of ACL GETUSER default (None: unknown). Raises StartupError. Pure."""
     software, version = software_of(info)
-    if _numbers(str(info.get("redis_version", "0"))) < OLDEST:
+    oldest = (8, 0) if software == "Valkey" else (7, 0)
+    if _numbers(version) < oldest:
         raise StartupError(
             f"{software} {version} is too old: expected Redis 7.0 or Valkey 8.0 or later; upgrade the server",
             ExitCode.SERVER_UNFIT,
@@ -52,6 +52,12 @@ def judge(info: dict[str, Any], *, require_persistence: bool) -> ServerReport:
         if require_persistence:
             raise StartupError(f"{text} (redis.require_persistence is on)", ExitCode.SERVER_UNFIT)
         warnings = (text,)
+    elif default_user is not None and _stripped(default_user) and not _loads_as_superuser(software, version):
+        raise StartupError(
+            f"the `default` user of {software} {version} lacks rights, and the append-only file is loaded as that user: "
+            "a restart would drop what scripts wrote; use `user default off +@all ~* &*` in its configuration",
+            ExitCode.SERVER_UNFIT,
+        )
     return ServerReport(software=software, version=version, warnings=warnings)
 
 
@@ -60,6 +66,30 @@ def software_of(info: dict[str, Any]) -> tuple[str, str]:
     if "valkey_version" in info:
         return "Valkey", str(info["valkey_version"])
     return "Redis", str(info.get("redis_version", "unknown"))
+
+
+def _default_user(link: Link) -> dict[str, Any] | None:
+    def action(client: Any) -> dict[str, Any] | None:
+        try:
+            return dict(client.acl_getuser("default"))
+        except NoPermissionError:
+            return None  # our user may not look; the documentation has the safe line
+
+    return link.run(action)
+
+
+def _stripped(user: dict[str, Any]) -> bool:
+    whole = "+@all" in user.get("categories", ()) and not user.get("commands")
+    return not whole or "~*" not in user.get("keys", ())
+
+
+def _loads_as_superuser(software: str, version: str) -> bool:
+    """True for servers that load their file with full rights: Valkey 8.0.11, 8.1.10 and later."""
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    if software != "Valkey" or len(numbers) < 3:
+        return False
+    major, minor, patch = numbers
+    return patch >= {(8, 0): 11, (8, 1): 10}.get((major, minor), 0 if major > 8 else 1 << 30)
 
 
 def _section(link: Link, name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -27,13 +28,13 @@ from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.server import serve
 from taskq.config import Config, Pool
-from taskq.errors import ExitCode, QueueError, QueueRefused, StartupError
+from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, StartupError
 from taskq.log import emit
 from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import Maintenance, Rhythm
 from taskq.queue import server
 from taskq.queue.connection import Link
-from taskq.queue.embedded import EmbeddedPlan
+from taskq.queue.embedded import EmbeddedPlan, fsync_files
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
@@ -117,7 +118,10 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
     config = service.config
     link = Link(service.url, patience_s=0.5)
     try:
-        _examine(Link(service.url, patience_s=math.inf), require_persistence=config.redis.require_persistence)
+        patient = Link(service.url, patience_s=math.inf, give_up=lambda: service.board.draining)
+        _examine(patient, require_persistence=config.redis.require_persistence)
+    except QueueUnavailable:
+        sys.exit(0)  # Redis stayed away until the service ended
     except StartupError as error:
         emit("child.failed", level=40, message=str(error))
         sys.exit(error.exit_code)
@@ -139,6 +143,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             Status.FAILED: retention.failed,
             Status.CANCELLED: retention.cancelled,
         },
+        fsync=partial(fsync_files, service.embedded.data_dir) if service.embedded else None,
     )
     service.board.ready = True
     emit("maintenance.started")

@@ -39,7 +39,8 @@ class SignalQueue:
         self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> None:
-        """Take over the handled signals. Main thread only."""
+        """Take over the handled signals, and have the stacks written when a fault or a watchdog ends us. Main thread only."""
+        faulthandler.enable()
         for number in HANDLED:
             signal.signal(number, self._on_signal)
 
@@ -84,4 +85,5 @@ def reset_in_child() -> None:
         signal.signal(number, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable()
     faulthandler.register(STACKS, file=sys.stderr, all_threads=True)
