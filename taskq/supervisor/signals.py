@@ -39,7 +39,7 @@ class SignalQueue:
         self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> None:
-        """Take over the handled signals, and have the stacks written when a fault or a watchdog ends us. Main thread only."""
+        """Take over the handled signals, and have the stacks written when a fault or a watchdog ends us."""
         faulthandler.enable()
         for number in HANDLED:
             signal.signal(number, self._on_signal)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import redis
 
+from taskq.queue.connection import Link
 from taskq.queue.embedded import find_binary
 
 START_LIMIT_S = 10.0
@@ -72,3 +76,65 @@ def own_server() -> Iterator[OwnServer]:
     finally:
         server.kill()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def linked(url: str, **options: Any) -> Iterator[Link]:
+    """A link that is closed with the block."""
+    link = Link(url, **options)
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+class OddServer:
+    """Speaks the protocol and answers every command with one error, or hangs up (`reply` None). For replies that a real
+    server gives only in situations that one machine cannot bring about."""
+
+    def __init__(self) -> None:
+        self.reply: str | None = None
+        self.commands: list[str] = []
+        self._directory = tempfile.mkdtemp(prefix="tqf-", dir="/tmp")
+        self.path = f"{self._directory}/s"
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def __enter__(self) -> OddServer:
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as commands:
+                while self._answer(connection, commands):
+                    pass
+
+    def _answer(self, connection: socket.socket, commands: BinaryIO) -> bool:
+        head = commands.readline()
+        if not head:
+            return False
+        words = []
+        for _ in range(int(head[1:])):
+            words.append(commands.read(int(commands.readline()[1:])).decode())
+            commands.readline()
+        if words[0] == "CLIENT":  # the greeting of redis-py
+            connection.sendall(b"+OK\r\n")
+            return True
+        self.commands.append(words[0])
+        if self.reply is None:
+            return False
+        connection.sendall(f"-{self.reply}\r\n".encode())
+        return True

@@ -119,6 +119,7 @@ def trim(case: Case) -> None:
 
 
 VERBS: dict[str, Callable[[Case], Any]] = {
+    "announce": lambda case: Queue(case.queue.link, prefix=case.queue.keys.prefix).announce(),
     "enqueue": lambda case: case.queue.enqueue(new(id=case.task_id)),
     "claim": lambda case: case.queue.claim(case.me),
     **{verb: settle_with(verb) for verb in SETTLES},

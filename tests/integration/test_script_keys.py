@@ -47,6 +47,7 @@ def held(redis_url: str, prefix: str) -> Iterator[Held]:
 
 
 CALLS: dict[str, Callable[[Held], Any]] = {
+    "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
     "cancel": lambda queue: queue.cancel(queue.attempt.id),
     "delete": lambda queue: queue.delete(queue.attempt.id),
