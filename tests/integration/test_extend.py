@@ -113,6 +113,7 @@ def test_a_lease_that_had_ended_before_the_outage_is_not_prolonged(queue: Queue)
     last_visit(queue, ago_s=8)
 
     assert queue.extend([worker], LEASE_S, pause_s=6) == [worker]
+    assert lease_ms(queue, worker) <= -9_000
 
 
 def test_an_outage_counts_once_however_many_maintenance_processes_return(queue: Queue) -> None:

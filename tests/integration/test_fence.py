@@ -145,6 +145,15 @@ def test_another_worker_cannot_settle_with_the_right_attempt_number(queue: Queue
 
 
 @every_settle
+def test_another_worker_cannot_repeat_what_the_owner_settled(queue: Queue, settle: Settle) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    settle(queue, worker, attempt)
+
+    assert_stale(queue, settle, joined(queue, "other"), attempt)
+
+
+@every_settle
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_the_owner_cannot_settle_with_another_attempt_number(queue: Queue, settle: Settle, number: int) -> None:
     worker = joined(queue)
