@@ -37,24 +37,20 @@ class Undertaker:
     def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None) -> None:
         """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed."""
         text, detail = describe(died) if died else _unseen(dead=dead)
-        while True:
-            moved = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail)
-            for task in moved:
-                failed = task.status is Status.FAILED
-                emit(
-                    "task.failed" if failed else "task.reaped",
-                    logging.ERROR if failed else logging.WARNING,
-                    task_id=task.id,
-                    type=task.type,
-                    queue=queue.name,
-                    attempt=task.attempt,
-                    worker_id=worker_id,
-                    crashes=task.crashes,
-                    error=text,
-                    error_kind=detail.kind,
-                )
-            if not moved:
-                return
+        for task in queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail):
+            failed = task.status is Status.FAILED
+            emit(
+                "task.failed" if failed else "task.reaped",
+                logging.ERROR if failed else logging.WARNING,
+                task_id=task.id,
+                type=task.type,
+                queue=queue.name,
+                attempt=task.attempt,
+                worker_id=worker_id,
+                crashes=task.crashes,
+                error=text,
+                error_kind=detail.kind,
+            )
 
     def _settle(self, queue: Queue, died: Died, task_id: str) -> None:
         task = self.inspector.get(task_id)

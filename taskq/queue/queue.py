@@ -149,6 +149,8 @@ class Queue:
             return verdict, None
         if reply[1] == b"again":
             return verdict, self.claim(worker_id)
+        if reply[1] == b"lapsed":
+            return verdict, None  # the result is stored; the next claim says that the lease is lost
         return verdict, self._claimed(worker_id, reply[1:])
 
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
@@ -188,24 +190,20 @@ class Queue:
         return [(worker.decode(), ms / 1000) for worker, ms in zip(reply[::2], reply[1::2], strict=True)]
 
     def reap(self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail) -> list[Reaped]:
-        """Take back what a worker holds, at most BATCH entries: because its process is known to be `dead`, or else only if
-        its lease has ended. `error` and `detail` tell a started task what happened to it."""
+        """Take back all that a worker holds, BATCH entries at a time: because its process is known to be `dead`, or else
+        only if its lease has ended. `error` and `detail` tell a started task what happened to it. Returns the started ones.
+        """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
             self.keys.leases, self.keys.task_prefix, self.keys.failed,
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
-        reply = self.link.script(load("reap"), keys, args)
-        return [
-            Reaped(
-                reply[i].decode(),
-                int(reply[i + 1]),
-                Status(reply[i + 2].decode()),
-                int(reply[i + 3]),
-                reply[i + 4].decode(),
-            )
-            for i in range(0, len(reply), 5)
-        ]
+        moved: list[Reaped] = []
+        taken = BATCH
+        while taken == BATCH:
+            taken, *rest = self.link.script(load("reap"), keys, args)
+            moved += [_reaped(rest[i : i + 5]) for i in range(0, len(rest), 5)]
+        return moved
 
     def promote(self) -> tuple[int, float | None]:
         """Move due tasks to pending, at most BATCH; returns how many, and the seconds until the next is due (None: none)."""
@@ -268,6 +266,11 @@ class Queue:
         if not reply:
             raise TaskNotFound(task_id)
         return Status(reply.decode())
+
+
+def _reaped(reply: Sequence[Any]) -> Reaped:
+    task_id, attempt, status, crashes, type_ = reply
+    return Reaped(task_id.decode(), int(attempt), Status(status.decode()), int(crashes), type_.decode("utf-8", "replace"))
 
 
 def _ms(seconds: float) -> int:

@@ -94,7 +94,7 @@ class Worker:
         while True:
             if self.control.draining():
                 if attempt is not None:
-                    self.queue.release(self.worker_id, attempt)
+                    _log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
                 return self._leave("drained")
             if attempt is None:
                 self._idle()

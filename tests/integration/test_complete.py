@@ -58,6 +58,8 @@ def test_complete_claims_nothing_unless_asked(queue: Queue) -> None:
     queue.complete(worker, attempt, b"1")
 
     assert status(queue, waiting) is Status.PENDING
+    with pytest.raises(LeaseLost):
+        queue.claim(worker)
 
 
 def test_complete_claims_the_next_task_by_priority_when_asked(queue: Queue) -> None:
@@ -127,11 +129,12 @@ def test_complete_of_a_worker_without_a_lease_stores_the_result_and_claims_nothi
     waiting = enqueued(queue)
     lapse(queue, worker)
 
-    with pytest.raises(LeaseLost):
-        queue.complete(worker, attempt, b"1", claim_next=True)
+    assert queue.complete(worker, attempt, b"1", claim_next=True) == (Verdict.OK, None)
 
     assert status(queue, attempt.id) is Status.COMPLETED
     assert status(queue, waiting) is Status.PENDING
+    with pytest.raises(LeaseLost):
+        queue.claim(worker)
 
 
 def test_the_result_of_the_newer_attempt_stays(queue: Queue) -> None:

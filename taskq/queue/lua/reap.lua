@@ -14,25 +14,28 @@
 -- ARGV[4] error
 -- ARGV[5] detail of the error as JSON
 -- ARGV[6] most: entries to move
--- RETURNS for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
+-- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, failed = KEYS[5], KEYS[6], KEYS[7]
-local worker_id, mode, max_crashes, err, detail, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
+local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local most = tonumber(ARGV[6])
 -- include now push crash
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)
   if ends_at and tonumber(ends_at) > now then
-    return moved
+    return {0}
   end
 else
   redis.call('ZADD', leases, 'XX', 'LT', now, worker_id)
 end
 
-for _ = 1, most do
+local taken = 0
+while taken < most do
   local id = redis.call('RPOP', processing)
   if not id then
     break
   end
+  taken = taken + 1
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes')
   if id == BELL then
@@ -45,4 +48,4 @@ for _ = 1, most do
     count_crash(id, key, record)
   end
 end
-return moved
+return {taken, unpack(moved)}
