@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import falcon
 import msgspec
 
 from taskq import __version__
 from taskq.api.context import ApiContext
 from taskq.api.errors import STATUS, explain
-from taskq.errors import QueueError
+from taskq.errors import QueueError, StartupError
+from taskq.queue import server
 
 
 class Health:
@@ -41,8 +44,18 @@ class Ready:
         self._context = context
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """Like /health, and 503 while the service drains."""
-        _report(resp, "the service is shutting down" if self._context.draining() else _fault(self._context))
+        """Like /health, and 503 while the service drains or Redis is unfit; names what makes Redis lose tasks."""
+        if self._context.draining():
+            _report(resp, "the service is shutting down")
+            return
+        try:
+            found = server.check(self._context.inspector.link, require_persistence=False)
+        except StartupError as error:
+            _report(resp, str(error))
+        except QueueError as error:
+            _report(resp, explain(error)[1])
+        else:
+            _report(resp, None, found.warnings)
 
     on_head = on_get
 
@@ -65,9 +78,9 @@ def _fault(context: ApiContext) -> str | None:
     return None
 
 
-def _report(resp: falcon.Response, fault: str | None) -> None:
+def _report(resp: falcon.Response, fault: str | None, warnings: Sequence[str] = ()) -> None:
     if fault is None:
-        resp.data = msgspec.json.encode({"status": "ok"})
+        resp.data = msgspec.json.encode({"status": "ok"} | ({"warnings": warnings} if warnings else {}))
         return
     resp.status = STATUS["queue_unavailable"]
     resp.data = msgspec.json.encode({"status": "unavailable", "error": fault})

@@ -73,7 +73,9 @@ def test_one_worker_is_shown_and_an_unknown_one_is_not_found(api: TestClient, bu
 
 def test_a_service_that_reaches_redis_is_healthy(api: TestClient) -> None:
     assert api.simulate_get("/health").json == {"status": "ok"}
-    assert api.simulate_get("/health/ready").json == {"status": "ok"}
+    ready = api.simulate_get("/health/ready")
+    assert (ready.status_code, ready.json["status"]) == (200, "ok")
+    assert "append-only file" in ready.json["warnings"][0]
 
 
 def test_without_redis_health_says_so_and_a_post_says_when_to_come_back(tmp_path: Path) -> None:
