@@ -8,7 +8,7 @@ from taskq.api import errors
 from taskq.api.context import ApiContext
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
-from taskq.api.queues import QueueItem, Queues
+from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
 from taskq.api.workers import WorkerItem, Workers
 
@@ -25,6 +25,9 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))
     app.add_route("/queues", Queues(context))
     app.add_route("/queues/{name}", QueueItem(context))
+    app.add_route("/queues/{name}/pause", QueuePause(context))
+    app.add_route("/queues/{name}/resume", QueueResume(context))
+    app.add_route("/queues/{name}/purge", QueuePurge(context))
     app.add_route("/workers", Workers(context))
     app.add_route("/workers/{worker_id}", WorkerItem(context))
     app.add_route("/health", Health(context))

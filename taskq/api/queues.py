@@ -1,13 +1,18 @@
-"""The queue resources: counts, the oldest wait and the number of workers."""
+"""The queue resources: counts, the oldest wait, workers; pause, resume and purge."""
 
 from __future__ import annotations
 
 import falcon
 import msgspec
 
+from taskq.api.body import read_optional_object
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
+from taskq.api.submission import given_reason
 from taskq.api.views import queue_view
+from taskq.log import emit
+from taskq.queue import gate
+from taskq.queue.queue import Queue
 
 
 class Queues:
@@ -28,12 +33,62 @@ class QueueItem:
     """GET /queues/{name}."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._inspector = context.inspector
+        self._context = context
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """One queue."""
-        if name not in self._inspector.queue_names():
-            raise ApiError("queue_not_found", "queue not found")
-        resp.data = msgspec.json.encode(queue_view(self._inspector.state(name)))
+        _show(resp, self._context, _known(self._context, name))
 
     on_head = on_get
+
+
+class QueuePause:
+    """POST /queues/{name}/pause."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Let no task start any more: once this is answered, none does. Repeating it takes the new reason."""
+        queue = _known(self._context, name)
+        gate.pause(queue, given_reason(read_optional_object(req, self._context.settings.max_body_bytes)))
+        emit("queue.paused", queue=name, request_id=req.context.request_id)
+        _show(resp, self._context, queue)
+
+
+class QueueResume:
+    """POST /queues/{name}/resume."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Let tasks start again; of a queue that is not paused nothing changes."""
+        queue = _known(self._context, name)
+        if gate.resume(queue):
+            emit("queue.resumed", queue=name, request_id=req.context.request_id)
+        _show(resp, self._context, queue)
+
+
+class QueuePurge:
+    """POST /queues/{name}/purge."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """Remove what is pending or scheduled; what runs goes on."""
+        purged = gate.purge(_known(self._context, name))
+        emit("queue.purged", queue=name, purged=purged, request_id=req.context.request_id)
+        resp.data = msgspec.json.encode({"queue": name, "purged": purged})
+
+
+def _known(context: ApiContext, name: str) -> Queue:
+    # A queue nobody has used is not looked into: any client could fill our memory with names.
+    if name not in context.inspector.queue_names():
+        raise ApiError("queue_not_found", "queue not found")
+    return context.inspector.queue(name)
+
+
+def _show(resp: falcon.Response, context: ApiContext, queue: Queue) -> None:
+    resp.data = msgspec.json.encode(queue_view(context.inspector.state(queue.name)))

@@ -89,8 +89,8 @@ def requeue_delay_s(body: Mapping[str, Any]) -> float:
     return delay_s
 
 
-def cancel_reason(body: Mapping[str, Any]) -> str:
-    """Why a task is cancelled; "" for no reason."""
+def given_reason(body: Mapping[str, Any]) -> str:
+    """Why a client does what it does; "" for no reason."""
     members = Members(body)
     reason = members.read("reason", _reason, "")
     members.check()

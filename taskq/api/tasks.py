@@ -12,7 +12,7 @@ from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
 from taskq.api.listing import Listing, next_link, read_listing
-from taskq.api.submission import cancel_reason, new_task, requeue_delay_s
+from taskq.api.submission import given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import TaskNotFound
 from taskq.log import emit
@@ -102,7 +102,7 @@ class TaskCancel:
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """End a task that has not ended. Answers 202 where a worker must still stop it; repeating it is harmless."""
         task_id = _checked(task_id)
-        reason = cancel_reason(read_optional_object(req, self._context.settings.max_body_bytes))
+        reason = given_reason(read_optional_object(req, self._context.settings.max_body_bytes))
         queue = _queue_of(self._context, task_id)
         was = queue.cancel(task_id, reason)
         if was.final and was is not Status.CANCELLED:

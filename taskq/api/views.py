@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from taskq.queue.inspect import QueueState, WorkerState
+from taskq.queue.inspect import Pause, QueueState, WorkerState
 from taskq.queue.queue import Enqueued
 from taskq.task import NewTask, Status, Task
 
@@ -62,8 +62,19 @@ def enqueued_task(new: NewTask, enqueued: Enqueued) -> Task:
 def queue_view(state: QueueState) -> dict[str, Any]:
     """A queue as JSON members."""
     oldest_wait_s = None if state.oldest_wait_s is None else round(state.oldest_wait_s, 3)
-    view = {"queue": state.queue, "counts": state.counts, "oldest_wait_s": oldest_wait_s, "workers": state.workers}
+    view = {
+        "queue": state.queue,
+        "counts": state.counts,
+        "oldest_wait_s": oldest_wait_s,
+        "workers": state.workers,
+        "paused": state.paused and pause_view(state.paused),
+    }
     return _present(view)
+
+
+def pause_view(pause: Pause) -> dict[str, Any]:
+    """Since when, and why if somebody said so."""
+    return _present({"since": millisecond(pause.since_ms), "reason": pause.reason or None})
 
 
 def worker_view(state: WorkerState) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from taskq.queue.connection import Link
-from taskq.queue.keys import BELL, Keys, queues_key
+from taskq.queue.keys import BELL, PAUSED, Keys, queues_key
 from taskq.queue.queue import Queue
 from taskq.queue.record import task_from_hash
 from taskq.task import Status, Task
@@ -29,13 +29,21 @@ class Page(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
+class Pause(NamedTuple):
+    """Since when nothing starts in a queue, on Redis' clock, and why ("": nobody said)."""
+
+    since_ms: int
+    reason: str
+
+
 class QueueState(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue at a moment. `oldest_wait_s` is None when nothing waits."""
+    """One queue at a moment. `oldest_wait_s` is None when nothing waits, `paused` while tasks may start."""
 
     queue: str
     counts: dict[Status, int]
     oldest_wait_s: float | None
     workers: int
+    paused: Pause | None = None
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,24 +131,29 @@ class Inspector:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
         leases: Any = self.link.run(lambda client: client.zrange(keys.leases, 0, -1))
-        normal, high, low, bells, scheduled, completed, failed, cancelled, *held = self._pipeline(
+        bells, aside, paused, scheduled, completed, failed, cancelled, *lengths = self._pipeline(
             lambda pipe: [
-                *(pipe.llen(key) for key in (keys.pending, keys.high, keys.low)),
-                pipe.lpos(keys.pending, BELL, rank=-1, count=0, maxlen=SCAN),
+                *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=SCAN) for key in (keys.pending, keys.pending + PAUSED)),
+                pipe.hgetall(keys.paused),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
+                *(pipe.llen(key) for key in keys.waiting),
                 *(pipe.llen(keys.processing(worker.decode())) for worker in leases),
             ]
         )
         counts = {
-            Status.PENDING: normal + high + low - len(bells or ()),
+            Status.PENDING: sum(lengths[: len(keys.waiting)]) - len(bells or ()) - len(aside or ()),
             Status.SCHEDULED: scheduled,
-            Status.PROCESSING: sum(held),
+            Status.PROCESSING: sum(lengths[len(keys.waiting) :]),
             Status.COMPLETED: completed,
             Status.FAILED: failed,
             Status.CANCELLED: cancelled,
         }
         return QueueState(
-            queue=name, counts=counts, oldest_wait_s=self._oldest_wait_s(keys), workers=len(self.workers(name))
+            queue=name,
+            counts=counts,
+            oldest_wait_s=self._oldest_wait_s(keys),
+            workers=len(self.workers(name)),
+            paused=pause_from_hash(paused),
         )
 
     def workers(self, name: str) -> list[WorkerState]:
@@ -242,7 +255,7 @@ class Inspector:
         ]
 
     def _oldest_wait_s(self, keys: Keys) -> float | None:
-        tails = self._pipeline(lambda pipe: [pipe.lrange(key, -5, -1) for key in (keys.pending, keys.high, keys.low)])
+        tails = self._pipeline(lambda pipe: [pipe.lrange(key, -5, -1) for key in keys.waiting])
         heads = [
             next((entry for entry in reversed(tail) if entry != BELL.encode()), None)
             for tail in tails
@@ -256,6 +269,11 @@ class Inspector:
         )
         moments = [int(moment) for moment in ready if isinstance(moment, bytes)]
         return max(0.0, now[0] + now[1] / 1e6 - min(moments) / 1000) if moments else None
+
+
+def pause_from_hash(fields: Mapping[bytes, bytes]) -> Pause | None:
+    """What the hash `:paused` says."""
+    return Pause(int(fields[b"since"]), fields.get(b"reason", b"").decode()) if fields else None
 
 
 def encode_cursor(created_at_ms: float, task_id: str) -> str:

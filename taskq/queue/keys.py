@@ -5,6 +5,8 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     after the tag            type    holds
     :pending                 list    ids of normal priority, and bells; claimed from the right
     :pending:high :pending:low  list ids of the two other priorities; claimed from the right
+    :pending:paused ...      list    the same three while the queue is paused, out of reach of any claim
+    :paused                  hash    since when and why the queue is paused; absent while it is not
     :processing:<worker_id>  list    what that worker has claimed
     :scheduled               zset    id by the moment it is due, ms
     :completed :failed :cancelled  zset  id by the moment it ended, ms
@@ -23,6 +25,9 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
 from __future__ import annotations
 
 from taskq.task import Status
+
+PAUSED = ":paused"
+"""What the scripts append to the three lists while the queue is paused."""
 
 BELL = "!"
 """The entry of `pending` that wakes an idle worker for a task in `pending:high` or `pending:low`."""
@@ -50,6 +55,7 @@ class Keys:
         self.stops = f"{tag}:stops"
         self.unreadable = f"{tag}:unreadable"
         self.reaper = f"{tag}:reaper"
+        self.paused = f"{tag}:paused"
         self.queues = queues_key(prefix)
 
     def task(self, task_id: str) -> str:
@@ -59,6 +65,12 @@ class Keys:
     def processing(self, worker_id: str) -> str:
         """The list of what a worker has claimed."""
         return self.processing_prefix + worker_id
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Every list in which pending tasks wait: those that claims look into, then those of a pause."""
+        lists = (self.high, self.pending, self.low)
+        return (*lists, *(key + PAUSED for key in lists))
 
     def ended(self, status: Status) -> str:
         """The set of the tasks that ended as `status`, which must be final."""

@@ -68,7 +68,7 @@ class Queue:
         """Store up to 1,000 tasks in one step, all or none; the answers are in the same order."""
         self.announce()
         args = [arg for new in news for arg in enqueue_args(new)]
-        reply = self._script("enqueue", *self._lists(), "scheduled", "tasks", "task_prefix", args=args)
+        reply = self._script("enqueue", *self._lists(), "scheduled", "tasks", "task_prefix", "paused", args=args)
         return [
             Enqueued(int(created), int(due) if due else None) for created, due in zip(reply[::2], reply[1::2], strict=True)
         ]
@@ -86,18 +86,19 @@ class Queue:
             "task_prefix",
             "processing_prefix",
             "stops",
+            "paused",
         )
         return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail]))
 
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         ended = ("completed", "failed", "cancelled", "tasks", "task_prefix", "processing_prefix", "stops", "unreadable")
-        reply = self._script("delete", *self._lists(), "scheduled", *ended, args=[task_id])
+        reply = self._script("delete", *self._lists(), "scheduled", *ended, "paused", args=[task_id])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
         """Bring a failed or cancelled task back; returns the status it had (any other: nothing done)."""
-        keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix")
+        keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix", "paused")
         return self._found(task_id, self._script("requeue", *keys, args=[task_id, _ms(delay_s)]))
 
     # -- workers
@@ -167,7 +168,7 @@ class Queue:
 
     def release(self, worker_id: str, attempt: Attempt) -> Verdict:
         """Put the task back at the head of its queue; nothing is counted."""
-        keys = [*self._names(*self._lists()), self.keys.processing(worker_id), self.keys.task_prefix]
+        keys = [*self._names(*self._lists()), self.keys.processing(worker_id), self.keys.task_prefix, self.keys.paused]
         args = [worker_id, attempt.id, attempt.attempt]
         return Verdict(self.link.script(load("release"), keys, args)[0].decode())
 
@@ -195,7 +196,7 @@ class Queue:
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
-            self.keys.leases, self.keys.task_prefix, self.keys.failed,
+            self.keys.leases, self.keys.task_prefix, self.keys.failed, self.keys.paused,
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
         moved: list[Reaped] = []
@@ -207,7 +208,7 @@ class Queue:
 
     def promote(self) -> tuple[int, float | None]:
         """Move due tasks to pending, at most BATCH; returns how many, and the seconds until the next is due (None: none)."""
-        moved, next_ms = self._script("promote", *self._lists(), "scheduled", "task_prefix", args=[BATCH])
+        moved, next_ms = self._script("promote", *self._lists(), "scheduled", "task_prefix", "paused", args=[BATCH])
         return moved, None if next_ms < 0 else next_ms / 1000
 
     def trim(self, status: Status, kept_s: float) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from taskq.errors import TaskNotFound
-from taskq.queue import scripts
+from taskq.queue import gate, scripts
 from taskq.queue.queue import Queue
 from taskq.task import Attempt, Priority, Status
 from tests.integration.steps import (
@@ -134,6 +134,9 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "lapsed": lambda case: case.queue.lapsed(PAUSE_S),
     "join": lambda case: case.queue.join(case.me, LEASE_S, b'{"host": "here"}'),
     "leave": lambda case: case.queue.leave(case.me),
+    "pause": lambda case: gate.pause(case.queue, "because"),
+    "resume": lambda case: gate.resume(case.queue),
+    "purge": lambda case: gate.purge(case.queue),
 }
 
 ALLOWED: dict[tuple[str, str], str] = {
@@ -151,6 +154,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     **{("delete", state): GONE for state in STATES if state != "missing"},
     **{("requeue", state): "pending" for state in ("failed", "cancelled")},
     **{("trim", state): GONE for state in ("completed", "failed", "cancelled")},
+    **{("pause", state): "pending" for state in ("pending", "released", "claimed")},
+    **{("purge", state): GONE for state in ("scheduled", "due", "pending", "released")},
 }
 
 PAIRS = [(verb, state) for verb in VERBS for state in STATES]
@@ -164,6 +169,7 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "extend": (keys.leases, keys.reaper),
         "lapsed": (keys.reaper,),
         "leave": (keys.leases, keys.workers, keys.stops),
+        "pause": (keys.paused,),
     }.get(verb, ())
 
 
@@ -209,7 +215,7 @@ def test_an_allowed_pair_lands_in_the_stated_state_and_nowhere_else(
         assert queue.claim(case.me) is None  # the worker that holds the claim drops it when it looks
     landed = status(queue, case.task_id)
     assert (landed or GONE) == ALLOWED[verb, state]
-    assert places(queue, case.task_id) == stated_places(queue, landed, Priority.NORMAL if verb == "enqueue" else priority)
+    assert places(queue, case.task_id) == stated_places(landed, Priority.NORMAL if verb == "enqueue" else priority, verb)
 
 
 def test_every_script_has_its_row() -> None:
@@ -233,9 +239,10 @@ def places(queue: Queue, task_id: str) -> Counter[str]:
     return +found
 
 
-def stated_places(queue: Queue, landed: Status | None, priority: Priority) -> Counter[str]:
+def stated_places(landed: Status | None, priority: Priority, verb: str) -> Counter[str]:
     """Where a task in some state stands: once in the one place of its state, and once in the listing."""
     if landed is None:
         return Counter()
     waiting = "pending" if priority is Priority.NORMAL else f"pending:{priority}"
+    waiting += ":paused" if verb == "pause" else ""
     return Counter(["tasks", waiting if landed is Status.PENDING else str(landed)])

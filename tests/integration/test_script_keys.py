@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskq.queue import scripts
+from taskq.queue import gate, scripts
 from taskq.queue.connection import Link
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import Script
@@ -64,6 +64,9 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "reap": lambda queue: reap(queue, queue.worker),
     "promote": lambda queue: queue.promote(),
     "trim": lambda queue: queue.trim(Status.FAILED, 60),
+    "pause": gate.pause,
+    "resume": gate.resume,
+    "purge": gate.purge,
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.errors import ApiError
-from taskq.api.submission import cancel_reason, moment_ms, new_task, requeue_delay_s
+from taskq.api.submission import given_reason, moment_ms, new_task, requeue_delay_s
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.registry import Options, Registry
@@ -202,11 +202,11 @@ def test_a_requeue_waits_for_the_delay_it_names_or_not_at_all() -> None:
 
 
 def test_a_cancel_has_the_reason_it_names_or_none() -> None:
-    assert cancel_reason({"reason": "wrong file"}) == "wrong file"
-    assert cancel_reason({}) == ""
+    assert given_reason({"reason": "wrong file"}) == "wrong file"
+    assert given_reason({}) == ""
 
 
 @pytest.mark.parametrize("reason", [5, ["x"], "x" * 501])
 def test_a_reason_is_a_short_string(reason: object) -> None:
     with pytest.raises(ApiError, match="invalid reason: expected a string of at most 500 characters"):
-        cancel_reason({"reason": reason})
+        given_reason({"reason": reason})

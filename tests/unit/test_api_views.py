@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from taskq.api.views import enqueued_task, millisecond, queue_view, second, task_view, worker_view
-from taskq.queue.inspect import QueueState, WorkerState
+from taskq.queue.inspect import Pause, QueueState, WorkerState
 from taskq.queue.queue import Enqueued
 from taskq.task import NewTask, Priority, Status, Task
 
@@ -100,6 +100,7 @@ def test_moments_are_cut_off_and_never_rounded_up() -> None:
 def test_a_queue_shows_its_counts_and_no_wait_where_nothing_waits() -> None:
     state = QueueState(queue="mail", counts={Status.PENDING: 2, Status.FAILED: 1}, oldest_wait_s=1.23456, workers=3)
     idle = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0)
+    paused = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0, paused=Pause(1_001, "deploy"))
 
     assert shown(queue_view(state)) == {
         "queue": "mail",
@@ -108,6 +109,7 @@ def test_a_queue_shows_its_counts_and_no_wait_where_nothing_waits() -> None:
         "workers": 3,
     }
     assert shown(queue_view(idle)) == {"queue": "mail", "counts": {}, "workers": 0}
+    assert shown(queue_view(paused))["paused"] == {"since": "1970-01-01T00:00:01.001Z", "reason": "deploy"}
 
 
 def test_a_worker_cannot_tell_anything_that_contradicts_what_redis_knows() -> None:

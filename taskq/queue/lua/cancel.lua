@@ -10,16 +10,17 @@
 -- KEYS[8] task_prefix
 -- KEYS[9] processing_prefix
 -- KEYS[10] stops
+-- KEYS[11] paused
 -- ARGV[1] id
 -- ARGV[2] reason
 -- ARGV[3] detail of the error as JSON
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
-local task_prefix, processing_prefix, stops = KEYS[8], KEYS[9], KEYS[10]
+local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local id, reason, detail = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include now withdraw
+-- include now aside withdraw
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
 if record.err or not record[1] then
   return ''

@@ -12,14 +12,16 @@
 -- KEYS[10] processing_prefix
 -- KEYS[11] stops
 -- KEYS[12] unreadable
+-- KEYS[13] paused
 -- ARGV[1] id
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local task_prefix, processing_prefix, stops = KEYS[9], KEYS[10], KEYS[11]
+local unreadable, paused = KEYS[12], KEYS[13]
 local id = ARGV[1]
 local key = task_prefix .. id
--- include withdraw
+-- include aside withdraw
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
 if not record.err and not record[1] then
   return ''

@@ -7,11 +7,12 @@
 -- KEYS[4] scheduled
 -- KEYS[5] tasks
 -- KEYS[6] task_prefix
+-- KEYS[7] paused
 -- ARGV    for each task: id, priority, delay in ms, absolute due time in ms or '', n, then n fields and values of the record
 -- RETURNS for each task: created_at in ms, run_at in ms or ''
 local pending, high, low = KEYS[1], KEYS[2], KEYS[3]
-local scheduled, tasks, task_prefix = KEYS[4], KEYS[5], KEYS[6]
--- include now push
+local scheduled, tasks, task_prefix, paused = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+-- include now aside push
 local replies = {}
 local at = 1
 while at <= #ARGV do

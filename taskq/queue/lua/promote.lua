@@ -5,11 +5,12 @@
 -- KEYS[3] low
 -- KEYS[4] scheduled
 -- KEYS[5] task_prefix
+-- KEYS[6] paused
 -- ARGV[1] most: tasks to move
 -- RETURNS how many were moved, and the ms until the next one is due or -1 when none waits
-local pending, high, low, scheduled, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local pending, high, low, scheduled, task_prefix, paused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local most = ARGV[1]
--- include now push
+-- include now aside push
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(due) do
   local key = task_prefix .. id

@@ -8,6 +8,7 @@
 -- KEYS[5] leases
 -- KEYS[6] task_prefix
 -- KEYS[7] failed
+-- KEYS[8] paused
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
 -- ARGV[3] max_crashes
@@ -16,10 +17,10 @@
 -- ARGV[6] most: entries to move
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, failed = KEYS[5], KEYS[6], KEYS[7]
+local leases, task_prefix, failed, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most = tonumber(ARGV[6])
--- include now push crash
+-- include now aside push crash
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)
   if ends_at and tonumber(ends_at) > now then

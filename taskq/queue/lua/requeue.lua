@@ -7,14 +7,15 @@
 -- KEYS[5] failed
 -- KEYS[6] cancelled
 -- KEYS[7] task_prefix
+-- KEYS[8] paused
 -- ARGV[1] id
 -- ARGV[2] delay in ms
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local failed, cancelled, task_prefix = KEYS[5], KEYS[6], KEYS[7]
+local failed, cancelled, task_prefix, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local id, delay = ARGV[1], tonumber(ARGV[2])
 local key = task_prefix .. id
--- include now push
+-- include now aside push
 local record = redis.pcall('HMGET', key, 'status', 'priority')
 if record.err or not record[1] then
   return ''
