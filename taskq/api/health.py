@@ -11,7 +11,6 @@ from taskq import __version__
 from taskq.api.context import ApiContext
 from taskq.api.errors import STATUS, explain
 from taskq.errors import QueueError, StartupError
-from taskq.queue import server
 
 
 class Health:
@@ -49,7 +48,7 @@ class Ready:
             _report(resp, "the service is shutting down")
             return
         try:
-            found = server.check(self._context.inspector.link, require_persistence=False)
+            found = self._context.inspector.examine()
         except StartupError as error:
             _report(resp, str(error))
         except QueueError as error:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from taskq.queue import server
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, PAUSED, Keys, queues_key
 from taskq.queue.queue import Queue
 from taskq.queue.record import task_from_hash
+from taskq.queue.server import ServerReport
 from taskq.task import Status, Task
 
 SCAN = 500
@@ -78,6 +80,10 @@ class Inspector:
     def ping(self) -> None:
         """Returns if Redis answers."""
         self.link.run(lambda client: client.ping())
+
+    def examine(self) -> ServerReport:
+        """What makes this server lose tasks, if anything. Raises StartupError when it is unfit to keep any."""
+        return server.check(self.link, require_persistence=False)
 
     def locate(self, task_id: str) -> str | None:
         """The queue that holds this task."""

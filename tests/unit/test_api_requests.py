@@ -12,6 +12,7 @@ from taskq.api.app import create_app
 from taskq.api.context import ApiContext
 from taskq.errors import QueueRefused, QueueUnavailable
 from taskq.queue.inspect import Inspector, Page
+from taskq.queue.server import ServerReport
 
 
 class FakeInspector:
@@ -25,6 +26,10 @@ class FakeInspector:
         self.pings += 1
         if self.error:
             raise self.error
+
+    def examine(self) -> ServerReport:
+        self.ping()
+        return ServerReport(software="Redis", version="7.0", warnings=())
 
     def queue_names(self) -> list[str]:
         return []
