@@ -12,6 +12,7 @@
            |- QueueRefused       Redis answers, and the answer is no (credentials, rights, wrong kind of key)
            |- LeaseLost          this worker's lease lapsed; it must not go on
            |- TaskNotFound       no record bears this id
+           |- UniqueKeyTaken     another task that has not ended holds the unique key
 
 `Retry` and `Fail` are not errors of taskq but words a handler says; `StopTask` is what a limit raises inside a handler.
 Nothing here does I/O.
@@ -121,6 +122,15 @@ class TaskNotFound(QueueError):
     def __init__(self, task_id: str) -> None:
         super().__init__("task not found")
         self.task_id = task_id
+
+
+class UniqueKeyTaken(QueueError):
+    """Another task of the queue holds the unique key and has not ended; `holder` is its id."""
+
+    def __init__(self, unique_key: str, holder: str) -> None:
+        super().__init__(f"the unique key {unique_key!r} is held by task {holder} until that has ended")
+        self.unique_key = unique_key
+        self.holder = holder
 
 
 class Retry(Exception):

@@ -18,10 +18,12 @@ from pythonjsonlogger.json import JsonFormatter
 EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "task.enqueued": "accepted and stored",
+        "task.replayed": "a repeated request was answered with the task that it had made",
         "task.started": "a worker began an attempt",
         "task.completed": "an attempt returned a result that was stored",
         "task.retried": "an attempt failed and another one is scheduled",
         "task.failed": "an attempt failed and none follows",
+        "task.expired": "ended without a start: it waited longer than it may",
         "task.released": "given back to its queue, nothing counted",
         "task.reaped": "taken from a dead or silent worker",
         "task.cancelled": "stopped for good on request",

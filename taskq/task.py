@@ -71,7 +71,9 @@ class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task to enqueue. `payload` is JSON text or None for none; `delay_s` counts from the moment Redis takes it,
     `run_at_ms` is absolute, and at most one of them is set. `id` is made by the caller before the first try, so that a
-    repeated enqueue is harmless. `timeout_s` None means the default of the type, then of the service."""
+    repeated enqueue is harmless; for `repeat_s` after it, it is so even if the task is gone by then. `timeout_s` None means
+    the default of the type, then of the service. A task that has not started `expires_in_s` after it was taken never does.
+    Of the tasks with one `unique_key`, a queue holds at most one that has not ended."""
 
     id: str
     type: str
@@ -82,7 +84,10 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     delay_s: float = 0
     run_at_ms: int | None = None
     timeout_s: float | None = None
+    expires_in_s: float | None = None
+    unique_key: str | None = None
     tags: tuple[str, ...] = ()
+    repeat_s: float = 0
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +111,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     run_at_ms: int | None = None
     started_at_ms: int | None = None
     finished_at_ms: int | None = None
+    expires_at_ms: int | None = None
     timeout_s: float | None = None
+    unique_key: str | None = None
     tags: tuple[str, ...] = ()
     worker_id: str | None = None
     result: bytes | None = None

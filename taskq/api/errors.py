@@ -16,7 +16,7 @@ from typing import Any
 import falcon
 import msgspec
 
-from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable, TaskNotFound, TaskqError
+from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable, TaskNotFound, TaskqError, UniqueKeyTaken
 from taskq.log import emit
 
 STATUS: Mapping[str, int] = MappingProxyType(
@@ -32,8 +32,11 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "method_not_allowed": 405,
         "task_ended": 409,
         "task_not_ended": 409,
+        "unique_key_taken": 409,
         "body_too_large": 413,
         "unsupported_media_type": 415,
+        "idempotency_key_reused": 422,
+        "invalid_header": 422,
         "invalid_members": 422,
         "invalid_query": 422,
         "header_too_large": 431,
@@ -65,17 +68,32 @@ _HTTP_CODES: Mapping[int, str] = MappingProxyType({404: "not_found", 405: "metho
 
 class ApiError(TaskqError):
     """A request that is not carried out. `code` is a word of STATUS; each of `errors` has a `detail`, and under `pointer`
-    (a JSON pointer into the body) or `parameter` (of the query) where it belongs."""
+    (a JSON pointer into the body), `parameter` (of the query) or `header` where it belongs. `members` are further ones of
+    the answer, such as the id of the task that stands in the way."""
 
-    def __init__(self, code: str, sentence: str, *, errors: Sequence[Mapping[str, str]] = (), retry: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        sentence: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        retry: bool = False,
+        members: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         super().__init__(sentence)
         self.code = code
         self.errors = errors
         self.retry = retry
+        self.members = members
 
 
 def problem(
-    code: str, sentence: str, *, request_id: str | None = None, errors: Sequence[Mapping[str, str]] = ()
+    code: str,
+    sentence: str,
+    *,
+    request_id: str | None = None,
+    errors: Sequence[Mapping[str, str]] = (),
+    members: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The body of an error."""
     status = STATUS[code]
@@ -84,7 +102,19 @@ def problem(
         body["request_id"] = request_id
     if errors:
         body["errors"] = list(errors)
-    return body
+    return {**body, **members}
+
+
+def key_taken(error: UniqueKeyTaken) -> ApiError:
+    """The refusal of a task whose unique key another one holds."""
+    return ApiError(
+        "unique_key_taken",
+        str(error),
+        errors=[
+            {"pointer": "/unique_key", "detail": f"expected a key that no unfinished task has, got {error.unique_key!r}"}
+        ],
+        members={"task_id": error.holder},
+    )
 
 
 def explain(error: QueueError) -> tuple[str, str]:
@@ -98,11 +128,16 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(falcon.HTTPError, _from_falcon)
     app.add_error_handler(QueueError, _from_queue)
     app.add_error_handler(TaskNotFound, _task_not_found)
+    app.add_error_handler(UniqueKeyTaken, _unique_key_taken)
     app.add_error_handler(ApiError, _from_api)
 
 
 def _from_api(req: falcon.Request, resp: falcon.Response, error: ApiError, _params: dict[str, Any]) -> None:
-    _answer(req, resp, error.code, str(error), errors=error.errors, retry=error.retry)
+    _answer(req, resp, error.code, str(error), errors=error.errors, retry=error.retry, members=error.members)
+
+
+def _unique_key_taken(req: falcon.Request, resp: falcon.Response, error: UniqueKeyTaken, params: dict[str, Any]) -> None:
+    _from_api(req, resp, key_taken(error), params)
 
 
 def _task_not_found(req: falcon.Request, resp: falcon.Response, _error: TaskNotFound, _params: dict[str, Any]) -> None:
@@ -150,9 +185,11 @@ def _answer(
     *,
     errors: Sequence[Mapping[str, str]] = (),
     retry: bool = False,
+    members: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     resp.status = STATUS[code]
-    resp.data = msgspec.json.encode(problem(code, sentence, request_id=_request_id(req), errors=errors))
+    body = problem(code, sentence, request_id=_request_id(req), errors=errors, members=members)
+    resp.data = msgspec.json.encode(body)
     resp.content_type = PROBLEM if _asks_for_problem(req.accept) else falcon.MEDIA_JSON
     if retry:
         resp.set_header("Retry-After", str(RETRY_AFTER_S))

@@ -74,9 +74,13 @@ def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str) -> NewT
         max_retry=members.read("max_retry", _max_retry, context.default_max_retry(type_)),
         delay_s=members.read("delay", parse_duration, 0.0),
         run_at_ms=members.read("run_at", moment_ms, None),
-        timeout_s=members.read("timeout", _timeout, None),
+        timeout_s=members.read("timeout", _some_duration, None),
+        expires_in_s=members.read("expires_in", _some_duration, None),
+        unique_key=members.read("unique_key", name, None),
         tags=_tags(members),
     )
+    if new.expires_in_s is not None and new.expires_in_s <= new.delay_s:
+        members.fault("/expires_in", "expected more than delay: the task would expire before it is due")
     members.check()
     return new
 
@@ -98,7 +102,7 @@ def given_reason(body: Mapping[str, Any]) -> str:
 
 
 def name(value: object) -> str:
-    """A queue, type or tag. Raises ValueError."""
+    """A queue, type, tag or unique key. Raises ValueError."""
     if isinstance(value, str) and NAME.match(value):
         return value
     raise ValueError(f"expected 1 to 128 of letters, digits and _ . -, got {shown(value)}")
@@ -138,11 +142,11 @@ def _max_retry(value: object) -> int:
     raise ValueError(f"expected an integer from 0 to {MAX_RETRY_LIMIT}, got {shown(value)}")
 
 
-def _timeout(value: object) -> float:
+def _some_duration(value: object) -> float:
     # To the millisecond, as it is stored: the answer must not differ from what a later GET shows.
-    timeout_s = round(parse_duration(value) * 1000) / 1000
-    if timeout_s > 0:
-        return timeout_s
+    duration_s = round(parse_duration(value) * 1000) / 1000
+    if duration_s > 0:
+        return duration_s
     raise ValueError(f"expected a duration of at least 1ms, got {shown(value)}")
 
 

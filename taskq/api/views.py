@@ -33,7 +33,9 @@ def task_view(task: Task) -> dict[str, Any]:
         "run_at": _moment(task.run_at_ms),
         "started_at": _moment(task.started_at_ms),
         "finished_at": _moment(task.finished_at_ms),
+        "expires_at": _moment(task.expires_at_ms),
         "timeout_s": _number(task.timeout_s),
+        "unique_key": task.unique_key,
         "tags": task.tags or None,
         "worker_id": task.worker_id,
         "error_detail": task.error_detail,
@@ -54,7 +56,9 @@ def enqueued_task(new: NewTask, enqueued: Enqueued) -> Task:
         created_at_ms=enqueued.created_at_ms,
         updated_at_ms=enqueued.created_at_ms,
         run_at_ms=enqueued.run_at_ms,
+        expires_at_ms=None if new.expires_in_s is None else enqueued.created_at_ms + round(new.expires_in_s * 1000),
         timeout_s=new.timeout_s,
+        unique_key=new.unique_key,
         tags=new.tags,
     )
 

@@ -34,6 +34,7 @@ from taskq.queue.queue import BATCH
 from taskq.task import Status
 
 PROMOTE_EVERY_S = 0.1
+EXPIRE_EVERY_S = 1.0
 STOPS_EVERY_S = 0.25
 TRIM_EVERY_S = 5.0
 FSYNC_EVERY_S = 1.0
@@ -102,6 +103,7 @@ class Maintenance:
             Duty("extend", rhythm.heartbeat_s, self.extend),
             Duty("stops", STOPS_EVERY_S, self.pass_on_stops),
             Duty("promote", PROMOTE_EVERY_S, self.promote),
+            Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
         ]
         if fsync is not None:
@@ -169,6 +171,11 @@ class Maintenance:
         """Move due tasks of every queue to pending."""
         moved = [self.inspector.queue(name).promote()[0] for name in self.queues]
         return max(moved, default=0) >= BATCH
+
+    def expire(self) -> bool:
+        """End waiting tasks whose time to start is over, whether or not a worker is free to find them."""
+        more = [self.inspector.queue(name).expire() for name in self.queues]
+        return any(more)
 
     def trim(self) -> bool:
         """Remove tasks that ended longer ago than they are kept."""

@@ -10,6 +10,9 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :processing:<worker_id>  list    what that worker has claimed
     :scheduled               zset    id by the moment it is due, ms
     :completed :failed :cancelled  zset  id by the moment it ended, ms
+    :expiring                zset    id by the moment after which it never starts, ms
+    :unique:<key>            string  the id that took this unique key last; the task itself tells whether it still holds it
+    :accepted:<id>           string  what a repeatable enqueue was answered, created_at and run_at; expires
     :tasks                   zset    every id by the moment it was created, ms
     :task:<id>               hash    the record; `queue/record.py` knows its fields
     :leases                  zset    worker id by the end of its lease, ms
@@ -20,6 +23,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
+    {<prefix>}:idempotency:<key>  string  what an Idempotency-Key was first used for: fingerprint, id, queue; expires
 """
 
 from __future__ import annotations
@@ -47,6 +51,9 @@ class Keys:
         self.completed = f"{tag}:completed"
         self.failed = f"{tag}:failed"
         self.cancelled = f"{tag}:cancelled"
+        self.expiring = f"{tag}:expiring"
+        self.unique_prefix = f"{tag}:unique:"
+        self.accepted_prefix = f"{tag}:accepted:"
         self.tasks = f"{tag}:tasks"
         self.task_prefix = f"{tag}:task:"
         self.processing_prefix = f"{tag}:processing:"
@@ -80,3 +87,8 @@ class Keys:
 def queues_key(prefix: str) -> str:
     """The set of the known queues."""
     return f"{{{prefix}}}:queues"
+
+
+def idempotency_key(prefix: str, key: str) -> str:
+    """Where it is kept what an Idempotency-Key was used for."""
+    return f"{{{prefix}}}:idempotency:{key}"

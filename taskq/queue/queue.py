@@ -11,23 +11,36 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from taskq import failpoints
-from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound
+from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound, UniqueKeyTaken
 from taskq.log import emit
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
-from taskq.queue.record import attempt_from_reply, detail_json, enqueue_args
+from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
 from taskq.queue.scripts import load
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
 
 BATCH = 200
-"""The most entries that one call of promote, reap or trim moves, so that no script blocks the server for long."""
+"""The most entries that one call of promote, expire, reap or trim moves, so that no script blocks the server for long."""
+
+RECHECK_S = 5.0
+"""A task that has expired while a worker held it is looked at again after this time: the worker may give it back."""
 
 
 class Enqueued(NamedTuple):
-    """What Redis answered to an enqueue: when it was created and when it is due (None: at once), in ms."""
+    """What Redis answered to an enqueue: when it was created and when it is due (None: at once), in ms.
+
+    A task that was not stored has 0 as creation; `holder` is then the id of the task that holds its unique key, or None for
+    one that was left out only because another one of the same call was refused.
+    """
 
     created_at_ms: int
     run_at_ms: int | None
+    holder: str | None = None
+
+    @property
+    def stored(self) -> bool:
+        """False when there is no such task."""
+        return self.created_at_ms > 0
 
 
 class Reaped(NamedTuple):
@@ -61,16 +74,27 @@ class Queue:
     # -- producers
 
     def enqueue(self, new: NewTask) -> Enqueued:
-        """Store one task as pending or scheduled."""
-        return self.enqueue_many([new])[0]
+        """Store one task as pending or scheduled. Raises UniqueKeyTaken."""
+        enqueued = self.enqueue_many([new])[0]
+        if enqueued.holder is not None:
+            raise UniqueKeyTaken(new.unique_key or "", enqueued.holder)
+        return enqueued
 
-    def enqueue_many(self, news: Sequence[NewTask]) -> list[Enqueued]:
-        """Store up to 1,000 tasks in one step, all or none; the answers are in the same order."""
+    def enqueue_many(self, news: Sequence[NewTask], *, whole: bool = False) -> list[Enqueued]:
+        """Store up to 1,000 tasks in one step; the answers are in the same order.
+
+        A task whose unique key is taken is not stored; if the call counts as a `whole`, no task is stored then. Unique keys
+        that the tasks of one whole call share are the caller's to find.
+        """
         self.announce()
-        args = [arg for new in news for arg in enqueue_args(new)]
-        reply = self._script("enqueue", *self._lists(), "scheduled", "tasks", "task_prefix", "paused", args=args)
+        args: list[Any] = ["1" if whole else "0"]
+        for new in news:
+            args += enqueue_args(new)
+        keys = ("scheduled", "tasks", "task_prefix", "paused", "expiring", "unique_prefix", "accepted_prefix")
+        reply = self._script("enqueue", *self._lists(), *keys, args=args)
         return [
-            Enqueued(int(created), int(due) if due else None) for created, due in zip(reply[::2], reply[1::2], strict=True)
+            Enqueued(int(created), int(due) if due else None) if created else Enqueued(0, None, due.decode() or None)
+            for created, due in zip(reply[::2], reply[1::2], strict=True)
         ]
 
     def cancel(self, task_id: str, reason: str = "") -> Status:
@@ -93,13 +117,21 @@ class Queue:
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         ended = ("completed", "failed", "cancelled", "tasks", "task_prefix", "processing_prefix", "stops", "unreadable")
-        reply = self._script("delete", *self._lists(), "scheduled", *ended, "paused", args=[task_id])
+        reply = self._script(
+            "delete", *self._lists(), "scheduled", *ended, "paused", "expiring", "unique_prefix", args=[task_id]
+        )
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
-        """Bring a failed or cancelled task back; returns the status it had (any other: nothing done)."""
-        keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix", "paused")
-        return self._found(task_id, self._script("requeue", *keys, args=[task_id, _ms(delay_s)]))
+        """Bring a failed or cancelled task back; returns the status it had (any other: nothing done).
+
+        Its time to wait begins anew. Raises UniqueKeyTaken when another task has taken its unique key since.
+        """
+        keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix", "paused", "expiring", "unique_prefix")
+        had, unique_key, holder = self._script("requeue", *keys, args=[task_id, _ms(delay_s)])
+        if holder:
+            raise UniqueKeyTaken(unique_key.decode(), holder.decode())
+        return self._found(task_id, had)
 
     # -- workers
 
@@ -117,8 +149,9 @@ class Queue:
         """The next task, started, without waiting: first what this worker's own list already holds. Raises LeaseLost."""
         while True:
             reply = self.link.script(load("claim"), self._claim_keys(worker_id), [worker_id])
+            attempt = self._claimed(worker_id, reply)
             if reply[0] != b"again":
-                return self._claimed(worker_id, reply)
+                return attempt
 
     def wait(self, worker_id: str, block_s: float) -> Attempt | None:
         """The next task, started; waits up to `block_s` for one. Raises LeaseLost.
@@ -148,11 +181,10 @@ class Queue:
         verdict = Verdict(reply[0].decode())
         if not claim_next:
             return verdict, None
-        if reply[1] == b"again":
-            return verdict, self.claim(worker_id)
         if reply[1] == b"lapsed":
             return verdict, None  # the result is stored; the next claim says that the lease is lost
-        return verdict, self._claimed(worker_id, reply[1:])
+        following = self._claimed(worker_id, reply[1:])
+        return verdict, self.claim(worker_id) if reply[1] == b"again" else following
 
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
@@ -211,9 +243,16 @@ class Queue:
         moved, next_ms = self._script("promote", *self._lists(), "scheduled", "task_prefix", "paused", args=[BATCH])
         return moved, None if next_ms < 0 else next_ms / 1000
 
+    def expire(self) -> bool:
+        """End waiting tasks that may not start any more, at most BATCH; returns whether there are more."""
+        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused")
+        more, *ended = self._script("expire", *keys, args=[BATCH, _ms(RECHECK_S)])
+        self._log_expired(ended)
+        return bool(more)
+
     def trim(self, status: Status, kept_s: float) -> int:
         """Remove tasks that ended as `status` more than `kept_s` ago, at most BATCH; returns how many."""
-        keys = [self.keys.ended(status), self.keys.tasks, self.keys.task_prefix]
+        keys = [self.keys.ended(status), *self._names("tasks", "task_prefix", "expiring", "unique_prefix")]
         return int(self.link.script(load("trim"), keys, [_ms(kept_s), BATCH]))
 
     def stops(self, worker_ids: Sequence[str]) -> list[Stop]:
@@ -254,13 +293,29 @@ class Queue:
         keys = self.keys
         return [
             keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix, keys.unreadable,
+            keys.failed,
         ]  # fmt: skip
 
     def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
         if reply[0] == b"lapsed":
             emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
             raise LeaseLost(f"the lease of {worker_id} has lapsed")
-        return attempt_from_reply(self.name, reply[1:]) if reply[0] == b"task" else None
+        end = 1 + ATTEMPT_FIELDS if reply[0] == b"task" else 1
+        if len(reply) > end:
+            self._log_expired(reply[end:])
+        return attempt_from_reply(self.name, reply[1:end]) if reply[0] == b"task" else None
+
+    def _log_expired(self, ended: Sequence[Any]) -> None:
+        for at in range(0, len(ended), 3):
+            emit(
+                "task.expired",
+                logging.WARNING,
+                task_id=ended[at].decode(),
+                attempt=int(ended[at + 1]),
+                type=ended[at + 2].decode("utf-8", "replace"),
+                queue=self.name,
+                error_kind=ErrorKind.EXPIRED,
+            )
 
     @staticmethod
     def _found(task_id: str, reply: bytes) -> Status:

@@ -17,6 +17,9 @@ SCHEMA = 1
 
 Scalar = str | bytes | int | float
 
+ATTEMPT_FIELDS = 9
+"""What claim and start answer about an attempt; see `attempt_from_reply`."""
+
 
 def enqueue_args(new: NewTask) -> list[Scalar]:
     """The arguments of enqueue.lua for one task."""
@@ -28,7 +31,16 @@ def enqueue_args(new: NewTask) -> list[Scalar]:
     if new.tags:
         fields += ["tags", ",".join(new.tags)]
     due: Scalar = "" if new.run_at_ms is None else new.run_at_ms
-    return [new.id, str(new.priority), round(new.delay_s * 1000), due, len(fields), *fields]
+    extra = _extra(new)
+    return [new.id, str(new.priority), round(new.delay_s * 1000), due, len(fields), len(extra), *fields, *extra]
+
+
+def _extra(new: NewTask) -> tuple[Scalar, ...]:
+    """What few tasks have: nothing, or all three of it."""
+    if new.unique_key is None and new.expires_in_s is None and not new.repeat_s:
+        return ()
+    expires_in: Scalar = "" if new.expires_in_s is None else round(new.expires_in_s * 1000)
+    return new.unique_key or "", expires_in, round(new.repeat_s * 1000) or ""
 
 
 def attempt_from_reply(queue: str, reply: Sequence[Any]) -> Attempt:
@@ -83,7 +95,9 @@ def _task(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task:
         run_at_ms=number(b"run_at"),
         started_at_ms=number(b"started_at"),
         finished_at_ms=number(b"finished_at"),
+        expires_at_ms=number(b"expires_at"),
         timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+        unique_key=text(b"unique_key"),
         tags=_tags(fields.get(b"tags", b"")),
         worker_id=text(b"worker_id"),
         result=fields.get(b"result"),

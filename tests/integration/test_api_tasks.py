@@ -73,6 +73,7 @@ def test_a_new_task_is_answered_as_clients_have_always_read_it(api: TestClient) 
         {"delay": "1h", "priority": "high", "tags": ["b", "a", "b"], "timeout": "1.23456s", "max_retry": 0},
         {"run_at": "2200-01-01T00:00:00.123456+01:00", "queue": "other"},
         {"run_at": "1999-01-01T00:00:00Z"},
+        {"expires_in": "1.5s", "unique_key": "report-1"},
     ],
 )
 def test_the_answer_to_a_post_is_what_a_get_shows_right_after(api: TestClient, members: dict[str, Any]) -> None:
@@ -197,6 +198,43 @@ def test_a_cancelled_task_can_be_brought_back_later(api: TestClient) -> None:
 
     assert (answer.status_code, answer.json["status"]) == (202, "scheduled")
     assert MILLISECOND.fullmatch(answer.json["run_at"])
+
+
+def test_a_unique_key_that_is_taken_is_answered_with_the_task_that_holds_it(api: TestClient) -> None:
+    first = create(api, unique_key="report-1")
+
+    answer = api.simulate_post("/tasks", json={"type": "echo", "unique_key": "report-1"})
+
+    assert (answer.status_code, answer.json["code"]) == (409, "unique_key_taken")
+    assert answer.json["task_id"] == first["id"]
+    assert answer.json["error"] == f"the unique key 'report-1' is held by task {first['id']} until that has ended"
+    assert answer.json["errors"] == [
+        {"pointer": "/unique_key", "detail": "expected a key that no unfinished task has, got 'report-1'"}
+    ]
+    assert len(api.simulate_get("/tasks").json) == 1
+
+
+def test_a_task_cannot_be_brought_back_while_another_one_holds_its_unique_key(api: TestClient) -> None:
+    path = f"/tasks/{create(api, unique_key='report-1')['id']}"
+    api.simulate_post(f"{path}/cancel")
+    second = create(api, unique_key="report-1")
+
+    answer = api.simulate_post(f"{path}/requeue")
+
+    assert (answer.status_code, answer.json["code"]) == (409, "unique_key_taken")
+    assert answer.json["task_id"] == second["id"]
+    assert api.simulate_get(path).json["status"] == "cancelled"
+
+
+def test_a_task_that_expired_shows_why_it_never_ran(api: TestClient, queue: Queue) -> None:
+    task = create(api, expires_in="1ms")
+    assert queue.link.redis.blpop("nothing", 0.01) is None
+
+    queue.expire()
+
+    shown = api.simulate_get(f"/tasks/{task['id']}").json
+    assert (shown["status"], shown["error"], shown["attempt"]) == ("failed", "expired before it could start", 0)
+    assert shown["error_detail"] == {"kind": "expired", "message": "expired before it could start"}
 
 
 @pytest.mark.parametrize(

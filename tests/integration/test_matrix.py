@@ -90,10 +90,19 @@ def withdrawn(verb: str) -> Callable[[Queue, Priority], Case]:
     return make
 
 
+def overdue(queue: Queue, priority: Priority, **fields: Any) -> Case:
+    case = enqueued_case(queue, priority, expires_in_s=600, **fields)
+    queue.link.redis.hset(queue.keys.task(case.task_id), "expires_at", 1)
+    queue.link.redis.zadd(queue.keys.expiring, {case.task_id: 1})
+    return case
+
+
 STATES: dict[str, Callable[[Queue, Priority], Case]] = {
     "scheduled": lambda queue, priority: enqueued_case(queue, priority, delay_s=600),
     "due": due,
     "pending": enqueued_case,
+    "overdue": overdue,
+    "overdue and scheduled": lambda queue, priority: overdue(queue, priority, delay_s=600),
     "released": settled("release"),
     "claimed": claimed,
     "mine": started_case,
@@ -126,6 +135,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "reap dead": lambda case: reap(case.queue, case.me, dead=True),
     "reap lapsed": reap_lapsed,
     "promote": lambda case: case.queue.promote(),
+    "expire": lambda case: case.queue.expire(),
     "cancel": lambda case: case.queue.cancel(case.task_id),
     "delete": lambda case: case.queue.delete(case.task_id),
     "requeue": lambda case: case.queue.requeue(case.task_id),
@@ -142,20 +152,20 @@ VERBS: dict[str, Callable[[Case], Any]] = {
 ALLOWED: dict[tuple[str, str], str] = {
     ("enqueue", "missing"): "pending",
     **{("claim", state): "processing" for state in ("pending", "released", "claimed")},
+    ("claim", "overdue"): "failed",
+    **{("expire", state): "failed" for state in ("overdue", "overdue and scheduled")},
     ("complete", "mine"): "completed",
     ("retry", "mine"): "scheduled",
     ("fail", "mine"): "failed",
     ("release", "mine"): "pending",
     **{(verb, state): "pending" for verb in ("reap dead", "reap lapsed") for state in ("claimed", "mine")},
     ("promote", "due"): "pending",
-    **{
-        ("cancel", state): "cancelled" for state in ("scheduled", "due", "pending", "released", "claimed", "mine", "other's")
-    },
+    **{("cancel", state): "cancelled" for state in STATES if state not in ("completed", "failed", "cancelled", "missing")},
     **{("delete", state): GONE for state in STATES if state != "missing"},
     **{("requeue", state): "pending" for state in ("failed", "cancelled")},
     **{("trim", state): GONE for state in ("completed", "failed", "cancelled")},
-    **{("pause", state): "pending" for state in ("pending", "released", "claimed")},
-    **{("purge", state): GONE for state in ("scheduled", "due", "pending", "released")},
+    **{("pause", state): "pending" for state in ("pending", "overdue", "released", "claimed")},
+    **{("purge", state): GONE for state in ("scheduled", "due", "pending", "overdue", "overdue and scheduled", "released")},
 }
 
 PAIRS = [(verb, state) for verb in VERBS for state in STATES]
@@ -225,13 +235,16 @@ def test_every_script_has_its_row() -> None:
 
 
 def places(queue: Queue, task_id: str) -> Counter[str]:
-    """Every list and set that names the task, without the prefix and the worker's id."""
+    """Every list and set that names the task, without the prefix and the worker's id. What waits for the end of a task's
+    time to start may name it until then."""
     client: Any = queue.link.redis
     found: Counter[str] = Counter()
     for key in client.scan_iter(match=f"{{{queue.keys.prefix}*", count=10_000):
         kind = client.type(key)
         name = key.decode().partition("}")[2].removeprefix(":")
         name = "processing" if name.startswith("processing:") else name
+        if name == "expiring":
+            continue
         if kind == b"list":
             found[name] += client.lrange(key, 0, -1).count(task_id.encode())
         elif kind == b"zset" and client.zscore(key, task_id) is not None:

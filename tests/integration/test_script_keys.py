@@ -63,6 +63,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "lapsed": lambda queue: queue.lapsed(PAUSE_S),
     "reap": lambda queue: reap(queue, queue.worker),
     "promote": lambda queue: queue.promote(),
+    "expire": lambda queue: queue.expire(),
     "trim": lambda queue: queue.trim(Status.FAILED, 60),
     "pause": gate.pause,
     "resume": gate.resume,

@@ -19,6 +19,7 @@ CONTEXT = ApiContext(
     registry=REGISTRY,
     settings=ApiSettings(default_queue="main", default_max_retry=5),
 )
+MEMBERS = ("queue", "priority", "delay", "run_at", "max_retry", "timeout", "expires_in", "unique_key", "tags")
 ID = "5335d502-a2c7-4abd-9496-c64692b43869"
 NAME = "expected 1 to 128 of letters, digits and _ . -, got "
 
@@ -51,6 +52,8 @@ def test_every_member_reaches_the_task() -> None:
         delay="1m",
         max_retry=0,
         timeout=1.5,
+        expires_in="2m",
+        unique_key="a.b-c_1",
         tags=["b", "a", "b"],
         unknown={"ignored": True},
     )
@@ -64,6 +67,8 @@ def test_every_member_reaches_the_task() -> None:
         delay_s=60,
         max_retry=0,
         timeout_s=1.5,
+        expires_in_s=120,
+        unique_key="a.b-c_1",
         tags=("b", "a"),
     )
 
@@ -74,7 +79,7 @@ def test_a_payload_of_null_is_not_an_absent_payload() -> None:
 
 
 def test_other_members_of_null_count_as_absent() -> None:
-    nothing = dict.fromkeys(("queue", "priority", "delay", "run_at", "max_retry", "timeout", "tags"))
+    nothing = dict.fromkeys(MEMBERS)
 
     assert submit(type="echo", **nothing) == submit(type="echo")
 
@@ -112,6 +117,9 @@ def test_a_type_that_is_no_string_makes_the_whole_body_invalid(type_: object) ->
         ("max_retry", "3", "expected an integer from 0 to 1000, got '3'"),
         ("timeout", 0, "expected a duration of at least 1ms, got 0"),
         ("timeout", "0.1ms", "expected a duration of at least 1ms, got '0.1ms'"),
+        ("expires_in", "0s", "expected a duration of at least 1ms, got '0s'"),
+        ("unique_key", "a b", NAME + "'a b'"),
+        ("unique_key", 5, NAME + "5"),
         ("tags", "a", "expected a list, got 'a'"),
         ("tags", ["a"] * 33, "expected at most 32 tags, got 33"),
         ("run_at", 5, 'expected an RFC 3339 moment such as "2026-02-01T10:53:32Z", got 5'),
@@ -125,7 +133,9 @@ def test_a_wrong_member_is_named_with_what_was_expected(member: str, value: obje
     assert str(error) == f"invalid {member}: {detail}"
 
 
-@pytest.mark.parametrize(("member", "value"), [("delay", -1), ("delay", "soon"), ("delay", True), ("timeout", [1])])
+@pytest.mark.parametrize(
+    ("member", "value"), [("delay", -1), ("delay", "soon"), ("delay", True), ("timeout", [1]), ("expires_in", -1)]
+)
 def test_a_wrong_duration_is_named_with_what_a_duration_is(member: str, value: object) -> None:
     error = refusal(**{"type": "echo", member: value})
 
@@ -145,6 +155,16 @@ def test_delay_and_run_at_exclude_each_other() -> None:
     error = refusal(type="echo", delay=0, run_at="2026-02-01T10:53:32Z")
 
     assert error.errors == [{"pointer": "/run_at", "detail": "expected either delay or run_at, got both"}]
+
+
+@pytest.mark.parametrize(("delay", "taken"), [(59, True), (60, False), (61, False)])
+def test_a_task_must_be_due_before_it_expires(delay: int, taken: bool) -> None:
+    if taken:
+        assert submit(type="echo", delay=delay, expires_in="1m").expires_in_s == 60
+    else:
+        error = refusal(type="echo", delay=delay, expires_in="1m")
+        detail = "expected more than delay: the task would expire before it is due"
+        assert error.errors == [{"pointer": "/expires_in", "detail": detail}]
 
 
 def test_a_timeout_is_kept_to_the_millisecond_as_it_is_stored() -> None:

@@ -51,6 +51,14 @@ def test_a_new_task_that_is_due_later_is_shown_as_scheduled() -> None:
     assert "payload" not in view
 
 
+def test_a_new_task_shows_when_it_expires_and_what_makes_it_unique() -> None:
+    new = NewTask(id=ID, type="echo", expires_in_s=60, unique_key="report")
+
+    view = shown(task_view(enqueued_task(new, Enqueued(CREATED_MS, None))))
+
+    assert (view["expires_at"], view["unique_key"]) == ("2026-02-01T10:54:32.987Z", "report")
+
+
 def test_a_task_that_ended_shows_how() -> None:
     task = Task(
         id=ID,

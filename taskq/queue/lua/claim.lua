@@ -7,10 +7,12 @@
 -- KEYS[5] leases
 -- KEYS[6] task_prefix
 -- KEYS[7] unreadable
+-- KEYS[8] failed
 -- ARGV[1] worker_id
--- RETURNS {'task', id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags}, {'idle'}, {'again'} or {'lapsed'}
+-- RETURNS {'task', id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags}, {'idle'}, {'again'} or
+--         {'lapsed'}; then id, attempt and type of each task that expired meanwhile
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
+local leases, task_prefix, unreadable, failed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id = ARGV[1]
--- include now push start claim
+-- include now push expire overdue start claim
 return claim()

@@ -7,7 +7,8 @@
 -- KEYS[5] leases
 -- KEYS[6] task_prefix
 -- KEYS[7] unreadable
--- KEYS[8] completed
+-- KEYS[8] failed
+-- KEYS[9] completed
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -15,10 +16,11 @@
 -- ARGV[5] claim_next: '1' or '0'
 -- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, unreadable, completed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
+local failed, completed = KEYS[8], KEYS[9]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now push start claim fence
+-- include now push expire overdue start claim fence
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',

@@ -13,15 +13,17 @@
 -- KEYS[11] stops
 -- KEYS[12] unreadable
 -- KEYS[13] paused
+-- KEYS[14] expiring
+-- KEYS[15] unique_prefix
 -- ARGV[1] id
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local task_prefix, processing_prefix, stops = KEYS[9], KEYS[10], KEYS[11]
-local unreadable, paused = KEYS[12], KEYS[13]
+local unreadable, paused, expiring, unique_prefix = KEYS[12], KEYS[13], KEYS[14], KEYS[15]
 local id = ARGV[1]
 local key = task_prefix .. id
--- include aside withdraw
+-- include aside withdraw forget
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
 if not record.err and not record[1] then
   return ''
@@ -29,7 +31,6 @@ end
 if not record.err then
   withdraw(id, record, 'deleted')
 end
-redis.call('DEL', key)
-redis.call('ZREM', tasks, id)
+forget(id)
 redis.call('ZREM', unreadable, id)
 return record.err and 'unreadable' or record[1]

@@ -1,5 +1,6 @@
 #!lua
 -- enqueue: stores new tasks as pending or, when they are due later, as scheduled. At maxmemory nothing is stored.
+-- A task whose unique key another one holds is not stored; nor is any task then, if all or none shall be.
 -- Repeating it with the same ids changes nothing.
 -- KEYS[1] pending
 -- KEYS[2] high
@@ -8,33 +9,43 @@
 -- KEYS[5] tasks
 -- KEYS[6] task_prefix
 -- KEYS[7] paused
--- ARGV    for each task: id, priority, delay in ms, absolute due time in ms or '', n, then n fields and values of the record
--- RETURNS for each task: created_at in ms, run_at in ms or ''
-local pending, high, low = KEYS[1], KEYS[2], KEYS[3]
-local scheduled, tasks, task_prefix, paused = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
--- include now aside push
-local replies = {}
-local at = 1
-while at <= #ARGV do
-  local id, priority, delay, run_at, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
-  local key = task_prefix .. id
-  local due = run_at or now + delay
-  if redis.call('EXISTS', key) == 0 then
-    local status = due > now and 'scheduled' or 'pending'
-    redis.call('HSET', key, 'v', 1, 'status', status, 'priority', priority, 'created_at', now, 'updated_at', now,
-      unpack(ARGV, at + 5, at + 4 + n))
-    redis.call('ZADD', tasks, now, id)
-    if due > now then
-      redis.call('HSET', key, 'run_at', due)
-      redis.call('ZADD', scheduled, due, id)
-    else
-      redis.call('HSET', key, 'ready_at', now)
-      push(priority, id, false)
-    end
+-- KEYS[8] expiring
+-- KEYS[9] unique_prefix
+-- KEYS[10] accepted_prefix
+-- ARGV[1] whole: '1' for all or none, else '0'
+-- ARGV    for each task: id, priority, delay in ms, absolute due time in ms or '', n, m, then n fields and values of the
+--         record, then m = 0, or 3: its unique key or '', how long it may wait in ms or '', how long a repeat is known in ms or ''
+-- RETURNS for each task: created_at in ms, run_at in ms or ''; for one that is not stored '', the id of the holder of its key or ''
+local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local unique_prefix, accepted_prefix = KEYS[9], KEYS[10]
+local whole = ARGV[1]
+-- include now aside push unique earlier store
+local function each(visit)
+  local replies, at = {}, 2
+  while at <= #ARGV do
+    local n, m = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+    local extra = m > 0 and at + 6 + n
+    replies[#replies + 1], replies[#replies + 2] = visit(ARGV[at], task_prefix .. ARGV[at], at, n, extra)
+    at = at + 6 + n + m
   end
-  local stored = redis.call('HMGET', key, 'created_at', 'run_at')
-  replies[#replies + 1] = stored[1]
-  replies[#replies + 1] = stored[2] or ''
-  at = at + 5 + n
+  return replies
 end
-return replies
+
+local held = false
+local function look(id, key, at, n, extra)
+  local created, holder = earlier(id, key, extra)
+  held = held or created == ''
+  return '', created == '' and holder or ''
+end
+
+local function enqueue(id, key, at, n, extra)
+  local created, shown = earlier(id, key, extra)
+  if created then
+    return created, shown
+  end
+  return now, store(id, key, at, n, extra)
+end
+
+local refusals = whole == '1' and each(look)
+return held and refusals or each(enqueue)

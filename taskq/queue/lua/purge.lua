@@ -8,12 +8,15 @@
 -- KEYS[6] task_prefix
 -- KEYS[7] unreadable
 -- KEYS[8] paused
+-- KEYS[9] expiring
+-- KEYS[10] unique_prefix
 -- ARGV[1] most: entries to look at
 -- RETURNS how many tasks were removed, and how many entries are left
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, unreadable, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local expiring, unique_prefix = KEYS[9], KEYS[10]
 local most = tonumber(ARGV[1])
--- include aside push
+-- include aside push forget
 
 local function taken()
   for _, list in ipairs({high, low, pending}) do -- those with a bell in `pending` first
@@ -34,8 +37,7 @@ for _, id in ipairs(taken()) do
   local record = redis.pcall('HMGET', task_prefix .. id, 'status')
   -- an entry that a finished task has left behind is dropped, the task stays; an unreadable record goes
   if record.err or record[1] == 'pending' or record[1] == 'scheduled' then
-    removed = removed + redis.call('DEL', task_prefix .. id)
-    redis.call('ZREM', tasks, id)
+    removed = removed + forget(id)
     redis.call('ZREM', unreadable, id)
   end
 end

@@ -3,16 +3,17 @@
 -- KEYS[1] ended: completed, failed or cancelled
 -- KEYS[2] tasks
 -- KEYS[3] task_prefix
+-- KEYS[4] expiring
+-- KEYS[5] unique_prefix
 -- ARGV[1] kept: how long they are kept, in ms
 -- ARGV[2] most: tasks to remove
 -- RETURNS how many were removed
-local ended, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3]
+local ended, tasks, task_prefix, expiring, unique_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local kept, most = tonumber(ARGV[1]), ARGV[2]
--- include now
+-- include now forget
 local old = redis.call('ZRANGEBYSCORE', ended, '-inf', now - kept, 'LIMIT', 0, most)
 for _, id in ipairs(old) do
-  redis.call('DEL', task_prefix .. id)
+  forget(id)
   redis.call('ZREM', ended, id)
-  redis.call('ZREM', tasks, id)
 end
 return #old

@@ -1,5 +1,6 @@
 -- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
--- high, normal, low. Needs: start and push, leases. Returns {'task', ...}, {'idle'} or {'lapsed'}.
+-- high, normal, low. Needs: start, push, overdue, leases. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
+-- meanwhile.
 local DROPS = 200
 
 local function take()
@@ -20,7 +21,7 @@ local function claim()
   for _ = 1, DROPS do
     local id = redis.call('LINDEX', processing, -1) or take()
     if not id then
-      return {'idle'}
+      return with_expired({'idle'})
     end
     if id == BELL then
       redis.call('LREM', processing, 1, BELL)
@@ -31,12 +32,12 @@ local function claim()
         if rung and redis.call('LLEN', high) + redis.call('LLEN', low) > 0 then
           ring()
         end
-        return {'task', unpack(attempt)}
+        return with_expired({'task', unpack(attempt)})
       end
     end
   end
   if rung then
     ring()
   end
-  return {'again'}
+  return with_expired({'again'})
 end

@@ -1,5 +1,6 @@
--- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, now.
--- Returns what the worker needs, or nil after dropping an entry that is not to be run (deleted, cancelled, unreadable).
+-- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, overdue, now.
+-- Returns what the worker needs, or nil after dropping an entry that is not to be run (deleted, cancelled, unreadable,
+-- waited too long).
 -- Repeating it for the same worker answers the same attempt: the first reply may have been lost.
 local SCHEMA = 1
 
@@ -7,7 +8,7 @@ local function readable(record)
   if record.err or (record[1] and tonumber(record[1]) ~= SCHEMA) or (record[2] and not record[5]) then
     return false
   end
-  for _, field in ipairs({4, 7, 8, 9, 10}) do
+  for _, field in ipairs({4, 7, 8, 9, 10, 12}) do
     if record[field] and not tonumber(record[field]) then
       return false
     end
@@ -18,7 +19,7 @@ end
 local function start(id)
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'v', 'status', 'worker_id', 'attempt', 'type', 'payload',
-    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags')
+    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags', 'expires_at')
   if not readable(record) then
     redis.call('LREM', processing, 1, id)
     redis.call('ZADD', unreadable, now, id)
@@ -26,6 +27,9 @@ local function start(id)
   end
   local attempt = tonumber(record[4] or 0)
   if record[2] == 'pending' then
+    if overdue(id, key, record) then
+      return nil
+    end
     attempt = attempt + 1
     redis.call('HSET', key, 'status', 'processing', 'worker_id', worker_id, 'attempt', attempt,
       'started_at', now, 'updated_at', now)
