@@ -12,12 +12,14 @@ from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
 from taskq.api.listing import Listing, next_link, read_listing
+from taskq.api.repeats import REPLAYED, read_key, resolve
 from taskq.api.submission import given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import TaskNotFound
 from taskq.log import emit
 from taskq.queue.inspect import Page
 from taskq.queue.queue import Queue
+from taskq.queue.repeats import KEPT_S
 from taskq.task import Status, Task
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -34,11 +36,18 @@ class Tasks:
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
         body = read_object(req, self._context.settings.max_body_bytes)
+        key = read_key(req)
         # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
-        new = new_task(body, self._context, str(uuid.uuid4()))
+        new, again = new_task(body, self._context, str(uuid.uuid4())), False
+        if key is not None:
+            task_id, queue, again = resolve(self._context, req, key, body, (new.id, new.queue))
+            new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)
         enqueued = self._context.inspector.queue(new.queue).enqueue(new)
-        emit("task.enqueued", task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
-        resp.status = falcon.HTTP_201
+        event = "task.replayed" if again else "task.enqueued"
+        emit(event, task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
+        if again:
+            resp.set_header(REPLAYED, "true")
+        resp.status = falcon.HTTP_200 if again else falcon.HTTP_201
         resp.location = f"/tasks/{new.id}"
         _show(resp, enqueued_task(new, enqueued))
 
