@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from taskq import __version__, config, log
+from taskq.catalog import publish
 from taskq.errors import ConfigError, ExitCode, HandlerImportError, StartupError, TaskqError
 from taskq.log import emit
 from taskq.queue import embedded
@@ -110,6 +111,7 @@ def serve(load: Callable[[], config.Config]) -> int:
     service = Service(
         config=settings,
         registry=registry,
+        catalog=publish(registry, settings.tasks.defaults),
         board=Board(2 * workers + SPARE_SEATS),
         url=settings.redis.url or (plan.url if plan else ""),
         sock=sock,

@@ -19,7 +19,7 @@ import msgspec
 
 from taskq.errors import InvalidPayload, TaskqError
 
-_PATH = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -92,7 +92,9 @@ def pointer(message: str) -> tuple[str, str]:
     match = _PATH.search(message)
     if match is None:
         return message, ""
-    steps = [step["name"] or step["index"] for step in _STEP.finditer(match["path"])]
+    # msgspec does not tell the key of a dict's value: the dict itself is the nearest place that can be named
+    path = match["path"].partition("[...]")[0]
+    steps = [step["name"] or step["index"] for step in _STEP.finditer(path)]
     return message[: match.start()], "".join("/" + s.replace("~", "~0").replace("/", "~1") for s in steps)
 
 

@@ -10,6 +10,7 @@ from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
+from taskq.api.types import TypeItem, Types
 from taskq.api.workers import WorkerItem, Workers
 
 App = falcon.App[falcon.Request, falcon.Response]
@@ -28,6 +29,8 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/queues/{name}/pause", QueuePause(context))
     app.add_route("/queues/{name}/resume", QueueResume(context))
     app.add_route("/queues/{name}/purge", QueuePurge(context))
+    app.add_route("/types", Types(context))
+    app.add_route("/types/{name}", TypeItem(context))
     app.add_route("/workers", Workers(context))
     app.add_route("/workers/{worker_id}", WorkerItem(context))
     app.add_route("/health", Health(context))

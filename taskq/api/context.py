@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from taskq.catalog import TypeInfo
 from taskq.queue.inspect import Inspector
 from taskq.registry import Registry
 
@@ -26,14 +27,12 @@ class ApiSettings:
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
     """`draining` answers at once, from any thread, whether the service takes no new tasks any more. `registry` has the
-    types whose handlers this process knows; their own defaults hold where a request says nothing."""
+    types whose handlers this process knows; their own defaults hold where a request says nothing.`own_queues` are those
+    that the pools of this service serve, `own_types` what it publishes about the types of `registry`."""
 
     inspector: Inspector
     registry: Registry = field(default_factory=Registry)
+    own_queues: frozenset[str] = frozenset()
+    own_types: Mapping[str, TypeInfo] = field(default_factory=dict)
     settings: ApiSettings = ApiSettings()
     draining: Callable[[], bool] = lambda: False
-
-    def default_max_retry(self, type_: str) -> int:
-        """The retries of a task whose submitter does not say how many."""
-        own = self.registry.options(type_).max_retry
-        return self.settings.default_max_retry if own is None else own

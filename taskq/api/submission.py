@@ -1,4 +1,4 @@
-"""What a client asks for, as values: a new task, the delay of a requeue, the reason of a cancel. Pure.
+"""What a client asks for, as values: a new task, the delay of a requeue, the reason of a cancel.
 
 A body that is not a task at all is refused as the service always did (400). A member that has a wrong value is a 422, and
 all of them are named at once. A member that is null counts as absent, one that nobody knows is ignored.
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from taskq.api.admission import Admission, Admitter, Unknown, as_members
 from taskq.api.body import encode, invalid_body
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
@@ -34,6 +35,7 @@ class Members:
     def __init__(self, members: Mapping[str, Any]) -> None:
         self.members = members
         self.faults: list[dict[str, str]] = []
+        self.unknown: Unknown | None = None
 
     def read(self, name: str, reader: Callable[[Any], T], default: T) -> T:
         """The value of a member as `reader` makes it, or `default` if it is absent or at fault."""
@@ -52,26 +54,36 @@ class Members:
 
     def check(self) -> None:
         """Raises ApiError if any fault was found; the sentence names the first."""
+        if self.unknown:
+            code, members = f"unknown_{self.unknown.member}", as_members(self.unknown)
+            raise ApiError(code, self.unknown.sentence, errors=self.faults, members=members)
         if self.faults:
             first = self.faults[0]
             sentence = f"invalid {first['pointer'].removeprefix('/')}: {first['detail']}"
             raise ApiError("invalid_members", sentence, errors=self.faults)
 
 
-def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str) -> NewTask:
-    """The task that a POST asks for. Raises ApiError with every fault."""
+def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str, admitter: Admitter) -> NewTask:
+    """The task that a POST asks for. Raises ApiError with every fault, and what `admitter` raises."""
     type_ = _type(body)
     members = Members(body)
     members.read("type", name, "")
+    queue = members.read("queue", name, context.settings.default_queue)
+    payload = encode(body["payload"]) if "payload" in body else None
+    max_retry = context.settings.default_max_retry
+    if not members.faults:
+        admission = admitter.admit(type_, queue, payload)
+        max_retry = max_retry if admission.max_retry is None else admission.max_retry
+        _note_refusal(members, admission)
     if body.get("delay") is not None and body.get("run_at") is not None:
         members.fault("/run_at", "expected either delay or run_at, got both")
     new = NewTask(
         id=task_id,
         type=type_,
-        payload=encode(body["payload"]) if "payload" in body else None,
-        queue=members.read("queue", name, context.settings.default_queue),
+        payload=payload,
+        queue=queue,
         priority=members.read("priority", _priority, Priority.NORMAL),
-        max_retry=members.read("max_retry", _max_retry, context.default_max_retry(type_)),
+        max_retry=members.read("max_retry", _max_retry, max_retry),
         delay_s=members.read("delay", parse_duration, 0.0),
         run_at_ms=members.read("run_at", moment_ms, None),
         timeout_s=members.read("timeout", _some_duration, None),
@@ -119,6 +131,14 @@ def moment_ms(value: object) -> int:
         except ValueError:
             pass  # a 13th month, a 25th hour: refused like any other text
     raise ValueError(f'expected an RFC 3339 moment such as "2026-02-01T10:53:32Z", got {shown(value)}')
+
+
+def _note_refusal(members: Members, admission: Admission) -> None:
+    members.unknown = admission.unknown
+    if admission.unknown:
+        members.fault(f"/{admission.unknown.member}", admission.unknown.detail)
+    for fault in admission.faults:
+        members.fault(f"/payload{fault.pointer}", fault.detail[:1].lower() + fault.detail[1:])
 
 
 def _type(body: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import uuid
 import falcon
 import msgspec
 
+from taskq.api.admission import Admitter
 from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
@@ -38,7 +39,7 @@ class Tasks:
         body = read_object(req, self._context.settings.max_body_bytes)
         key = read_key(req)
         # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
-        new, again = new_task(body, self._context, str(uuid.uuid4())), False
+        new, again = new_task(body, self._context, str(uuid.uuid4()), Admitter(self._context)), False
         if key is not None:
             task_id, queue, again = resolve(self._context, req, key, body, (new.id, new.queue))
             new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from taskq.catalog import TypeInfo
+from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
-from taskq.queue.queue import Enqueued
 from taskq.task import NewTask, Status, Task
 
 
@@ -85,6 +86,24 @@ def worker_view(state: WorkerState) -> dict[str, Any]:
     """A worker as JSON members: what it told about itself, and what Redis knows about it."""
     known = {"id": state.id, "queue": state.queue, "lease_s": round(state.lease_s, 3), "task_ids": state.task_ids}
     return {**state.info, **known}
+
+
+def type_view(name: str, info: TypeInfo, servers: Mapping[str, Sequence[str]], default_max_retry: int) -> dict[str, Any]:
+    """A task type as JSON members. `servers` has the live workers that serve it, by queue; without a `schema` any payload
+    is taken, and the worker checks it."""
+    view = {
+        "type": name,
+        "description": info.description or None,
+        "schema": info.payload,
+        "payload_required": info.required,
+        "defaults": {
+            "max_retry": default_max_retry if info.max_retry is None else info.max_retry,
+            "timeout_s": _number(info.timeout_s),
+            "memory_limit_bytes": info.memory_limit_bytes,
+        },
+        "queues": [{"queue": queue, "workers": len(workers)} for queue, workers in servers.items()],
+    }
+    return _present(view)
 
 
 def second(ms: int) -> str:

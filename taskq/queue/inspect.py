@@ -15,6 +15,7 @@ from taskq.queue.keys import BELL, PAUSED, Keys, queues_key
 from taskq.queue.queue import Queue
 from taskq.queue.record import task_from_hash
 from taskq.queue.server import ServerReport
+from taskq.queue.types import MAX_AGE_S, PublishedTypes, QueueTypes
 from taskq.task import Status, Task
 
 SCAN = 500
@@ -65,6 +66,7 @@ class Inspector:
         self.link = link
         self.prefix = prefix
         self._queues: dict[str, Queue] = {}
+        self._types = PublishedTypes(link, self.queue_names, self._keys)
 
     def queue(self, name: str) -> Queue:
         """The write side of one queue, over the same connections."""
@@ -186,6 +188,10 @@ class Inspector:
         """Where every known worker of one queue runs or ran, by worker id; also of those whose lease has ended."""
         stored: Any = self.link.run(lambda client: client.hgetall(self._keys(name).workers))
         return {worker.decode(): msgspec.json.decode(info) for worker, info in stored.items()}
+
+    def types(self, max_age_s: float = MAX_AGE_S) -> Mapping[str, QueueTypes]:
+        """What the workers of each known queue told about their types, read at most so long ago."""
+        return self._types.get(max_age_s)
 
     # -- helpers
 

@@ -17,6 +17,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :task:<id>               hash    the record; `queue/record.py` knows its fields
     :leases                  zset    worker id by the end of its lease, ms
     :workers                 hash    worker id to a JSON object that tells where it runs
+    :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
     :stops                   hash    worker id to the task and attempt it shall stop
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
     :reaper                  string  when a reaper last looked, ms
@@ -59,6 +60,7 @@ class Keys:
         self.processing_prefix = f"{tag}:processing:"
         self.leases = f"{tag}:leases"
         self.workers = f"{tag}:workers"
+        self.types = f"{tag}:types"
         self.stops = f"{tag}:stops"
         self.unreadable = f"{tag}:unreadable"
         self.reaper = f"{tag}:reaper"

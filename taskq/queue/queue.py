@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from taskq import failpoints
+from taskq.catalog import Published
 from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound, UniqueKeyTaken
 from taskq.log import emit
+from taskq.queue.answers import Enqueued, Reaped, Stop
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
@@ -24,42 +26,6 @@ BATCH = 200
 
 RECHECK_S = 5.0
 """A task that has expired while a worker held it is looked at again after this time: the worker may give it back."""
-
-
-class Enqueued(NamedTuple):
-    """What Redis answered to an enqueue: when it was created and when it is due (None: at once), in ms.
-
-    A task that was not stored has 0 as creation; `holder` is then the id of the task that holds its unique key, or None for
-    one that was left out only because another one of the same call was refused.
-    """
-
-    created_at_ms: int
-    run_at_ms: int | None
-    holder: str | None = None
-
-    @property
-    def stored(self) -> bool:
-        """False when there is no such task."""
-        return self.created_at_ms > 0
-
-
-class Reaped(NamedTuple):
-    """A started task that a reap took from a worker; `status` is what it became: pending, or failed at the crash limit."""
-
-    id: str
-    attempt: int
-    status: Status
-    crashes: int
-    type: str
-
-
-class Stop(NamedTuple):
-    """A request to stop one attempt that runs in `worker_id`."""
-
-    worker_id: str
-    task_id: str
-    attempt: int
-    reason: str
 
 
 class Queue:
@@ -135,10 +101,14 @@ class Queue:
 
     # -- workers
 
-    def join(self, worker_id: str, lease_s: float, info: bytes) -> None:
-        """Make a new worker known with a first lease; `info` is a JSON object that tells where it runs."""
+    def join(self, worker_id: str, lease_s: float, info: bytes, published: Published | None = None) -> None:
+        """Make a new worker known with a first lease; `info` is a JSON object that tells where it runs.
+
+        `published` is the catalog of its types, whose digest is the member `catalog` of `info`.
+        """
         self.announce()
-        self._script("join", "leases", "workers", args=[worker_id, _ms(lease_s), info])
+        catalog = published or ("", b"")
+        self._script("join", "leases", "workers", "types", args=[worker_id, _ms(lease_s), info, *catalog])
 
     def leave(self, worker_id: str) -> bool:
         """Forget a worker that ended; False when it still holds something, which a reap must take first."""

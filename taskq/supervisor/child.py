@@ -27,6 +27,7 @@ from taskq import failpoints, hosts, log
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.server import serve
+from taskq.catalog import Catalog, Published
 from taskq.config import Config, Pool
 from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, StartupError
 from taskq.log import emit
@@ -57,6 +58,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Config
     registry: Registry
+    catalog: Published
     board: Board
     url: str
     sock: socket.socket | None
@@ -100,7 +102,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
         recycling=Recycling(max_tasks=pool.max_tasks, max_memory_bytes=pool.max_memory),
     )
     try:
-        queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool))
+        queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool, service.catalog), service.catalog)
     except QueueRefused as error:
         emit("queue.refused", message=str(error))
         sys.exit(WORKER_EXITS["refused"])
@@ -167,6 +169,8 @@ def api_child(parent: int, service: Service, index: int) -> None:
         ApiContext(
             inspector=inspector,
             registry=service.registry,
+            own_queues=frozenset(pool.queue for pool in config.pools.values()),
+            own_types=Catalog.decode(service.catalog.text).types,
             settings=settings,
             draining=lambda: service.board.draining,
         )
@@ -238,11 +242,10 @@ def _defaults(config: Config) -> Defaults:
     )
 
 
-def _info(pool_name: str, pool: Pool) -> bytes:
+def _info(pool_name: str, pool: Pool, catalog: Published) -> bytes:
     identity = hosts.identity()
-    return msgspec.json.encode(
-        {"host": identity.host, "pid": identity.pid, "pool": pool_name, "queue": pool.queue, "process": identity}
-    )
+    where = {"host": identity.host, "pid": identity.pid, "pool": pool_name, "queue": pool.queue, "process": identity}
+    return msgspec.json.encode({**where, "catalog": catalog.digest})
 
 
 def _raise_exit(_number: int, _frame: object) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from setproctitle import setproctitle
 
 from taskq import log
+from taskq.catalog import publish
 from taskq.config import Config
 from taskq.errors import ConfigError, ExitCode, StartupError
 from taskq.log import emit
@@ -215,7 +216,8 @@ class Supervisor:
         old = self.service.config
         api = msgspec.structs.replace(config.api, listen=old.api.listen, processes=old.api.processes)
         config = msgspec.structs.replace(config, redis=old.redis, api=api)
-        self.service = self.staff.service = msgspec.structs.replace(self.service, config=config)
+        catalog = publish(self.service.registry, config.tasks.defaults)
+        self.service = self.staff.service = msgspec.structs.replace(self.service, config=config, catalog=catalog)
         log.set_up(level=config.logging.level, format_=config.logging.format)
         self.staff.set_seats()
         self._stop_fronts()

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from taskq.errors import TaskNotFound
-from taskq.queue.queue import Queue, Stop
+from taskq.queue.answers import Stop
+from taskq.queue.queue import Queue
 from taskq.task import ErrorDetail, ErrorKind, Priority, Status, Verdict
 from tests.integration.steps import (
     DETAIL,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from taskq.errors import TaskNotFound
-from taskq.queue.queue import Queue, Stop
+from taskq.queue.answers import Stop
+from taskq.queue.queue import Queue
 from taskq.task import Priority, Status, Verdict
 from tests.integration.steps import DETAIL, SETTLES, enqueued, entries, joined, members, moved, snapshot, started
 

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from taskq.errors import LeaseLost
+from taskq.queue.answers import Reaped
 from taskq.queue.connection import Link
-from taskq.queue.queue import BATCH, Queue, Reaped
+from taskq.queue.queue import BATCH, Queue
 from taskq.queue.scripts import Script
 from taskq.task import ErrorDetail, Priority, Status
 from tests.integration.steps import (

@@ -74,9 +74,10 @@ def test_a_delayed_task_starts_when_it_is_due(running: Service) -> None:
     assert starts(running, task["id"])
 
 
-def test_an_unknown_type_fails_with_its_name(running: Service) -> None:
-    task = running.post("/tasks", {"type": "no.such"}).body
+def test_an_unknown_type_is_refused_with_those_that_the_workers_serve(running: Service) -> None:
+    running.wait_line("worker.started")
 
-    ended = running.wait_task(task["id"])
+    answer = running.post("/tasks", {"type": "no.such"})
 
-    assert (ended["status"], ended["error"]) == ("failed", "unknown task type: no.such")
+    assert (answer.status, answer.body["error"]) == (422, "unknown task type: no.such")
+    assert {"echo", "nap"} <= set(answer.body["known_types"])

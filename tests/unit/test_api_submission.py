@@ -4,18 +4,30 @@ from typing import Any
 
 import pytest
 
+from taskq.api.admission import Admitter
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.errors import ApiError
 from taskq.api.submission import given_reason, moment_ms, new_task, requeue_delay_s
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
+from taskq.queue.types import QueueTypes
 from taskq.registry import Options, Registry
 from taskq.task import NewTask, Priority
 
 REGISTRY = Registry()
 REGISTRY.add("stubborn", lambda payload: payload, Options(max_retry=9))
+
+
+class Alone(Inspector):
+    """Nobody has published anything."""
+
+    def types(self, max_age_s: float = 0) -> dict[str, QueueTypes]:
+        assert max_age_s >= 0
+        return {}
+
+
 CONTEXT = ApiContext(
-    inspector=Inspector(Link("unix:///nowhere")),
+    inspector=Alone(Link("unix:///nowhere")),
     registry=REGISTRY,
     settings=ApiSettings(default_queue="main", default_max_retry=5),
 )
@@ -25,7 +37,7 @@ NAME = "expected 1 to 128 of letters, digits and _ . -, got "
 
 
 def submit(**members: Any) -> NewTask:
-    return new_task(members, CONTEXT, ID)
+    return new_task(members, CONTEXT, ID, Admitter(CONTEXT))
 
 
 def refusal(**members: Any) -> ApiError:

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from taskq.api.views import enqueued_task, millisecond, queue_view, second, task_view, worker_view
+from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
-from taskq.queue.queue import Enqueued
 from taskq.task import NewTask, Priority, Status, Task
 
 ID = "5335d502-a2c7-4abd-9496-c64692b43869"

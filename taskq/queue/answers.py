@@ -1,0 +1,43 @@
+"""What the verbs of a queue answer. Pure values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from taskq.task import Status
+
+
+class Enqueued(NamedTuple):
+    """What Redis answered to an enqueue: when it was created and when it is due (None: at once), in ms.
+
+    A task that was not stored has 0 as creation; `holder` is then the id of the task that holds its unique key, or None for
+    one that was left out only because another one of the same call was refused.
+    """
+
+    created_at_ms: int
+    run_at_ms: int | None
+    holder: str | None = None
+
+    @property
+    def stored(self) -> bool:
+        """False when there is no such task."""
+        return self.created_at_ms > 0
+
+
+class Reaped(NamedTuple):
+    """A started task that a reap took from a worker; `status` is what it became: pending, or failed at the crash limit."""
+
+    id: str
+    attempt: int
+    status: Status
+    crashes: int
+    type: str
+
+
+class Stop(NamedTuple):
+    """A request to stop one attempt that runs in `worker_id`."""
+
+    worker_id: str
+    task_id: str
+    attempt: int
+    reason: str

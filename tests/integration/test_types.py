@@ -1,0 +1,390 @@
+"""Task types: what workers publish, who serves what, and which tasks come in because of it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Annotated, Any
+
+import pytest
+from falcon.testing import Result, TestClient
+from msgspec import Meta
+
+from taskq.api.app import create_app
+from taskq.api.context import ApiContext, ApiSettings
+from taskq.catalog import Catalog, Published, publish
+from taskq.config import Defaults
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import Queue
+from taskq.registry import Options, Registry
+from tests.integration.steps import LEASE_S, joined, lapse, snapshot
+
+
+def resize(path: str, width: Annotated[int, Meta(ge=1)] = 800) -> None:
+    """Make a picture smaller."""
+
+
+def resize_again(path: str, height: int) -> None:
+    """Make a picture smaller in another way."""
+
+
+def echo(payload: Any = "") -> None:
+    """Say it again."""
+
+
+def registry(**handlers: Any) -> Registry:
+    found = Registry()
+    for type_, function in handlers.items():
+        found.add(type_.replace("__", "."), function, Options(max_retry=7 if function is resize else None))
+    return found
+
+
+def catalog(**handlers: Any) -> Published:
+    return publish(registry(**handlers), Defaults())
+
+
+OLD = catalog(image__resize=resize, echo=echo)
+NEW = catalog(image__resize=resize_again, mail=echo)
+
+
+def serving(queue: Queue, published: Published | None) -> str:
+    """A live worker that published this catalog (None: one that never heard of catalogs)."""
+    worker = f"w-{uuid.uuid4().hex[:8]}"
+    info = {"host": "here", "catalog": published.digest} if published else {"host": "here"}
+    queue.join(worker, LEASE_S, json.dumps(info).encode(), published)
+    return worker
+
+
+def stored(queue: Queue) -> set[str]:
+    digests: Any = queue.link.redis.hkeys(queue.keys.types)
+    return {digest.decode() for digest in digests}
+
+
+def post(api: TestClient, type_: str = "image.resize", payload: Any = ..., **members: Any) -> Result:
+    body = {"type": type_, **({} if payload is ... else {"payload": payload}), **members}
+    return api.simulate_post("/tasks", json=body)
+
+
+def types(inspector: Inspector) -> list[tuple[str, list[str]]]:
+    """The types of the default queue with the workers that serve them."""
+    found = inspector.types(max_age_s=0)["default"]
+    return [(name, found.servers(name)) for name in sorted(found.known())]
+
+
+# -- publishing
+
+
+def test_a_worker_that_joins_publishes_its_types(queue: Queue, inspector: Inspector) -> None:
+    worker = serving(queue, OLD)
+
+    assert types(inspector) == [("echo", [worker]), ("image.resize", [worker])]
+    info = inspector.types(max_age_s=0)["default"].known()["image.resize"]
+    assert (info.description, info.max_retry, info.timeout_s) == ("Make a picture smaller.", 7, 3600)
+
+
+def test_workers_with_one_catalog_share_one_copy(queue: Queue) -> None:
+    serving(queue, OLD)
+    serving(queue, OLD)
+
+    assert stored(queue) == {OLD.digest}
+
+
+def test_a_repeated_join_publishes_nothing_again(queue: Queue) -> None:
+    info = json.dumps({"catalog": OLD.digest}).encode()
+    queue.join("w", LEASE_S, info, OLD)
+    before = snapshot(queue)
+
+    queue.join("w", LEASE_S, info, OLD)
+
+    assert snapshot(queue) == before
+
+
+def test_types_that_no_live_worker_serves_are_known_as_such(queue: Queue, inspector: Inspector) -> None:
+    queue.leave(serving(queue, OLD))
+    lapse(queue, serving(queue, OLD))
+
+    assert types(inspector) == [("echo", []), ("image.resize", [])]
+
+
+def test_types_that_nobody_serves_are_forgotten_once_others_are_published(queue: Queue, inspector: Inspector) -> None:
+    queue.leave(serving(queue, OLD))
+
+    worker = serving(queue, NEW)
+
+    assert stored(queue) == {NEW.digest}
+    assert types(inspector) == [("image.resize", [worker]), ("mail", [worker])]
+
+
+def test_two_versions_are_kept_apart_while_both_have_workers(queue: Queue, inspector: Inspector) -> None:
+    old, new = serving(queue, OLD), serving(queue, NEW)
+
+    assert stored(queue) == {OLD.digest, NEW.digest}
+    assert types(inspector) == [("echo", [old]), ("image.resize", [old, new]), ("mail", [new])]
+
+
+def test_types_are_read_again_only_when_they_are_too_old(queue: Queue, inspector: Inspector) -> None:
+    serving(queue, OLD)
+    assert list(inspector.types()["default"].workers.values()) == [OLD.digest]
+
+    serving(queue, OLD)
+
+    assert len(inspector.types(max_age_s=60)["default"].workers) == 1
+    assert len(inspector.types(max_age_s=0)["default"].workers) == 2
+
+
+@pytest.mark.parametrize("info", [b"garbage", b"[]", b'{"catalog": 5}', b'{"catalog": "unknown"}', b"\xff"])
+def test_a_worker_that_tells_nonsense_tells_nothing(queue: Queue, inspector: Inspector, info: bytes) -> None:
+    queue.join("w", LEASE_S, info)
+
+    assert inspector.types(max_age_s=0)["default"].workers == {"w": None}
+
+
+def test_a_catalog_that_cannot_be_read_names_no_types(queue: Queue, inspector: Inspector) -> None:
+    serving(queue, Published("0123456789abcdef", b"garbage"))
+
+    assert types(inspector) == []
+
+
+# -- a POST to an API that has none of the code
+
+
+def test_a_payload_is_checked_by_what_the_workers_published(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+
+    answer = post(api, payload={"path": "a.png", "width": 0, "colour": "red"})
+
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_members")
+    assert answer.json["error"] == "invalid payload/width: expected `int` >= 1"
+    assert answer.json["errors"] == [
+        {"pointer": "/payload/width", "detail": "expected `int` >= 1"},
+        {"pointer": "/payload/colour", "detail": "expected no member but path, width"},
+    ]
+    assert post(api, payload={"path": "a.png", "width": 1}).status_code == 201
+    assert post(api, "echo", ["any", "thing"]).status_code == 201
+
+
+def test_faults_of_payload_and_members_are_named_together(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+
+    answer = post(api, priority="urgent")
+
+    assert [fault["pointer"] for fault in answer.json["errors"]] == ["/payload/path", "/priority"]
+
+
+def test_the_retries_that_a_type_published_hold_where_the_request_names_none(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+
+    assert post(api, payload={"path": "a"}).json["max_retry"] == 7
+    assert post(api, payload={"path": "a"}, max_retry=1).json["max_retry"] == 1
+    assert post(api, "echo").json["max_retry"] == 3
+
+
+def test_a_type_that_nobody_serves_is_refused_with_those_that_are(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+
+    answer = post(api, "image.resise", priority="urgent")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_type")
+    assert answer.json["error"] == "unknown task type: image.resise; did you mean image.resize?"
+    assert answer.json["known_types"] == ["echo", "image.resize"]
+    assert answer.json["errors"][0] == {
+        "pointer": "/type",
+        "detail": "expected one of echo, image.resize, got 'image.resise'; did you mean image.resize?",
+    }
+    assert answer.json["errors"][1]["pointer"] == "/priority"
+    assert post(api, "completely.other").json["error"] == "unknown task type: completely.other"
+
+
+def test_before_anybody_has_published_types_everything_is_taken(api: TestClient, queue: Queue) -> None:
+    serving(queue, None)
+
+    assert post(api, "anything").status_code == 201
+
+
+def test_while_one_worker_has_told_nothing_an_unknown_type_may_be_its_own(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+    serving(queue, None)
+
+    assert post(api, "anything").status_code == 201
+    assert post(api, payload={}).status_code == 422
+
+
+def test_while_no_worker_lives_unknown_types_are_taken_and_known_ones_checked(api: TestClient, queue: Queue) -> None:
+    queue.leave(serving(queue, OLD))
+
+    assert post(api, "anything").status_code == 201
+    assert post(api, payload={"path": 5}).status_code == 422
+    assert post(api, payload={"path": "a"}).status_code == 201
+
+
+def test_while_two_versions_run_a_payload_of_either_is_taken(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+    serving(queue, NEW)
+
+    assert post(api, payload={"path": "a"}).status_code == 201
+    assert post(api, payload={"path": "a", "height": 2}).status_code == 201
+    assert post(api, payload={"path": 1}).status_code == 422
+
+
+def test_a_worker_that_has_just_joined_counts_at_once(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+    assert post(api, "mail").status_code == 422
+
+    serving(queue, NEW)
+
+    assert post(api, "mail").status_code == 201
+    assert post(api, payload={"path": "a", "height": 2}).status_code == 201
+
+
+def test_each_queue_has_types_of_its_own(api: TestClient, queue: Queue, inspector: Inspector) -> None:
+    serving(queue, OLD)
+    serving(inspector.queue("pictures"), NEW)
+
+    assert post(api, "mail").json["code"] == "unknown_type"
+    assert post(api, "mail", queue="pictures").status_code == 201
+
+
+def test_a_queue_that_nobody_serves_is_refused_with_those_that_are(
+    api: TestClient, queue: Queue, inspector: Inspector
+) -> None:
+    serving(queue, OLD)
+    joined(inspector.queue("pictures"))
+
+    answer = post(api, "echo", queue="picture")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_queue")
+    assert answer.json["error"] == "unknown queue: picture; did you mean pictures?"
+    assert answer.json["known_queues"] == ["default", "pictures"]
+    assert answer.json["errors"] == [
+        {"pointer": "/queue", "detail": "expected one of default, pictures, got 'picture'; did you mean pictures?"}
+    ]
+    assert "picture" not in inspector.queue_names()
+
+
+def test_a_queue_whose_workers_are_gone_is_still_known(api: TestClient, queue: Queue, inspector: Inspector) -> None:
+    serving(queue, OLD)
+    pictures = inspector.queue("pictures")
+    pictures.leave(serving(pictures, OLD))
+
+    assert post(api, "echo", queue="pictures").status_code == 201
+
+
+def test_a_long_list_of_known_types_is_cut(api: TestClient, queue: Queue) -> None:
+    serving(queue, catalog(**{f"t{n:03}": echo for n in range(150)}))
+
+    answer = post(api, "nothing.like.it")
+
+    assert answer.json["known_types"] == [f"t{n:03}" for n in range(100)]
+    assert answer.json["errors"][0]["detail"].endswith("t098, t099 and 50 more, got 'nothing.like.it'")
+
+
+# -- a POST to the API of a service that has the code
+
+
+@pytest.fixture
+def own_api(inspector: Inspector) -> TestClient:
+    """The API of a service with one pool for the default queue."""
+    return TestClient(
+        create_app(
+            ApiContext(
+                inspector=inspector,
+                registry=registry(image__resize=resize, echo=echo),
+                own_queues=frozenset({"default"}),
+                own_types=Catalog.decode(OLD.text).types,
+                settings=ApiSettings(default_max_retry=4),
+            )
+        )
+    )
+
+
+def test_the_code_of_the_service_counts_before_any_worker_has_joined(own_api: TestClient) -> None:
+    answer = post(own_api, payload={"width": "wide"})
+
+    assert [fault["pointer"] for fault in answer.json["errors"]] == ["/payload/path", "/payload/width"]
+    assert post(own_api, payload={"path": "a"}).json["max_retry"] == 7
+    assert post(own_api, "echo").json["max_retry"] == 4
+
+
+def test_a_type_of_its_own_needs_no_look_at_redis(own_api: TestClient, queue: Queue) -> None:
+    serving(queue, NEW)
+
+    assert post(own_api, payload={"path": "a", "height": 2}).status_code == 422
+    assert post(own_api, payload={"path": "a"}).status_code == 201
+
+
+def test_a_type_that_neither_the_service_nor_a_worker_knows_is_refused(own_api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+
+    assert post(own_api, "mail").json["known_types"] == ["echo", "image.resize"]
+
+
+def test_a_type_that_the_service_does_not_know_is_taken_before_any_worker_has_joined(own_api: TestClient) -> None:
+    assert post(own_api, "mail").status_code == 201
+
+
+def test_an_own_queue_is_known_before_any_worker_has_joined_it(own_api: TestClient, inspector: Inspector) -> None:
+    serving(inspector.queue("pictures"), NEW)
+
+    assert post(own_api, "echo").status_code == 201
+    assert post(own_api, "echo", queue="other").json["known_queues"] == ["default", "pictures"]
+
+
+# -- looking at types
+
+
+def test_types_are_listed_with_what_they_take_and_who_serves_them(api: TestClient, queue: Queue) -> None:
+    serving(queue, OLD)
+    serving(queue, OLD)
+
+    answer = api.simulate_get("/types")
+
+    assert answer.status_code == 200
+    assert [view["type"] for view in answer.json] == ["echo", "image.resize"]
+    assert answer.json[1] == {
+        "type": "image.resize",
+        "description": "Make a picture smaller.",
+        "schema": {
+            "type": "object",
+            "properties": {"path": {"type": "string"}, "width": {"type": "integer", "minimum": 1, "default": 800}},
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+        "payload_required": True,
+        "defaults": {"max_retry": 7, "timeout_s": 3600, "memory_limit_bytes": 0},
+        "queues": [{"queue": "default", "workers": 2}],
+    }
+
+
+def test_a_type_is_shown_with_the_workers_that_serve_it(api: TestClient, queue: Queue, inspector: Inspector) -> None:
+    first, second = serving(queue, OLD), serving(inspector.queue("pictures"), NEW)
+
+    shown = api.simulate_get("/types/image.resize").json
+
+    assert shown["queues"] == [{"queue": "default", "workers": 1}, {"queue": "pictures", "workers": 1}]
+    assert shown["worker_ids"] == sorted([first, second])
+
+
+def test_a_type_that_nobody_serves_any_more_is_shown_as_such(api: TestClient, queue: Queue) -> None:
+    queue.leave(serving(queue, OLD))
+
+    shown = api.simulate_get("/types/echo").json
+
+    assert (shown["queues"], shown["worker_ids"]) == ([], [])
+
+
+def test_own_types_are_shown_before_a_worker_has_joined(own_api: TestClient) -> None:
+    assert [view["type"] for view in own_api.simulate_get("/types").json] == ["echo", "image.resize"]
+    assert own_api.simulate_get("/types/echo").json["defaults"]["max_retry"] == 4
+
+
+@pytest.mark.parametrize("name", ["nothing", "%00", "a%20b"])
+def test_an_unknown_type_is_not_found(api: TestClient, queue: Queue, name: str) -> None:
+    serving(queue, OLD)
+
+    answer = api.simulate_get(f"/types/{name}")
+
+    assert (answer.status_code, answer.json["code"], answer.json["error"]) == (404, "type_not_found", "type not found")
+
+
+def test_there_are_no_types_before_anybody_has_told(api: TestClient) -> None:
+    assert api.simulate_get("/types").json == []
