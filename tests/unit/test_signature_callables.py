@@ -80,8 +80,9 @@ def test_any_callable_is_read_or_refused_with_a_reason(function: Callable[..., A
         ("Expected `int`", ("Expected `int`", "")),
         ("Expected `int`, got `str` - at `$`", ("Expected `int`, got `str`", "")),
         ("Expected `int`, got `str` - at `$.a[0].b`", ("Expected `int`, got `str`", "/a/0/b")),
-        ("Expected `int`, got `str` - at `$[...]`", ("Expected `int`, got `str`", "/...")),
-        ("Expected `str` - at `key in $.a`", ("Expected `str`", "/a")),
+        ("Expected `int`, got `str` - at `$[...]`", ("Expected `int`, got `str`", "")),
+        ("Expected `int`, got `str` - at `$.a[...][1].b`", ("Expected `int`, got `str`", "/a")),
+        ("Expected `int`, got `str` - at `key` in `$.a`", ("Expected `int`, got `str`", "/a")),
         ("Expected `int` - at `$.a/b~c`", ("Expected `int`", "/a~1b~0c")),
     ],
 )
