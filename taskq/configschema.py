@@ -62,12 +62,13 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
-    """The HTTP interface. `processes` 0 means none here; `max_body` is in bytes."""
+    """The HTTP interface. `processes` 0 means none here; `max_body` and `max_batch_body` are in bytes."""
 
     listen: Annotated[Address, ADDRESS] = Address("127.0.0.1", 8080)
     processes: Annotated[int, integer(0, 64)] = 1
     threads: Annotated[int, integer(1, 256)] = 8
     max_body: SomeBytes = 1024**2
+    max_batch_body: SomeBytes = 16 * 1024**2
     allow_unauthenticated: Truth = False
 
 

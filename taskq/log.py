@@ -18,6 +18,7 @@ from pythonjsonlogger.json import JsonFormatter
 EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "task.enqueued": "accepted and stored",
+        "batch.enqueued": "the tasks of a batch were accepted and stored, as far as they were not refused",
         "task.replayed": "a repeated request was answered with the task that it had made",
         "task.started": "a worker began an attempt",
         "task.completed": "an attempt returned a result that was stored",

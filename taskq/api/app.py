@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon
 
 from taskq.api import errors
+from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
@@ -21,6 +22,7 @@ def create_app(context: ApiContext) -> App:
     app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), KnownMethods()])
     errors.install(app)
     app.add_route("/tasks", Tasks(context))
+    app.add_route("/tasks/batch", TaskBatch(context))
     app.add_route("/tasks/{task_id}", TaskItem(context))
     app.add_route("/tasks/{task_id}/cancel", TaskCancel(context))
     app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))

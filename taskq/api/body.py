@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -21,6 +22,8 @@ MAX_DEPTH = 128
 
 MAX_DIGITS = 4300
 """Digits of an integer: what Python and msgspec convert by default. The time it takes grows with the square."""
+
+LINE_TYPES = ("application/x-ndjson", "application/ndjson")
 
 _JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_\-]+\+json)\Z")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -38,6 +41,22 @@ def read_optional_object(req: falcon.Request, max_bytes: int) -> dict[str, Any]:
     """Like `read_object`, but nothing at all counts as {}."""
     raw = _raw(req, max_bytes)
     return _object(raw, req) if raw else {}
+
+
+def read_lines(req: falcon.Request, max_bytes: int) -> list[bytes]:
+    """The lines of newline-delimited JSON that a request carries, without the blank ones; none of them is looked at."""
+    raw = _raw(req, max_bytes)
+    _check_coding(req.get_header("Content-Encoding"))
+    return [line for line in raw.split(b"\n") if line.strip()]
+
+
+def is_lines(req: falcon.Request) -> bool:
+    """Whether the request says that it carries newline-delimited JSON. Raises ApiError for another charset than UTF-8."""
+    name, parameters = falcon.parse_header(req.content_type or "")
+    if name.strip().lower() not in LINE_TYPES:
+        return False
+    _check_charset(parameters)
+    return True
 
 
 def decode(raw: bytes) -> Any:
@@ -104,6 +123,10 @@ def _check_type(content_type: str | None) -> None:
     name, parameters = falcon.parse_header(content_type)
     if not _JSON_TYPE.match(name.strip().lower()):
         raise ApiError("unsupported_media_type", f"expected Content-Type: application/json, got {name.strip()[:100]!r}")
+    _check_charset(parameters)
+
+
+def _check_charset(parameters: Mapping[str, str]) -> None:
     charset = next((value for key, value in parameters.items() if key.lower() == "charset"), "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
         raise ApiError("unsupported_media_type", f"expected charset utf-8 in Content-Type, got {charset[:100]!r}")

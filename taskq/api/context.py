@@ -12,11 +12,12 @@ from taskq.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings:
-    """`max_body_bytes` bounds a request's body after any chunked coding is undone; `default_queue` and `default_max_retry`
-    are for tasks that name none; `threads` requests are handled at once, of at most `connection_limit` connections, and a
-    connection that stays silent for `channel_timeout_s` is closed."""
+    """`max_body_bytes` bounds a request's body after any chunked coding is undone, `max_batch_bytes` that of a batch;
+    `default_queue` and `default_max_retry` are for tasks that name none; `threads` requests are handled at once, of at most
+    `connection_limit` connections, and a connection that stays silent for `channel_timeout_s` is closed."""
 
     max_body_bytes: int = 1 << 20
+    max_batch_bytes: int = 1 << 24
     default_queue: str = "default"
     default_max_retry: int = 3
     threads: int = 8

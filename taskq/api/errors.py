@@ -36,6 +36,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "unique_key_taken": 409,
         "body_too_large": 413,
         "unsupported_media_type": 415,
+        "batch_refused": 422,
         "idempotency_key_reused": 422,
         "invalid_header": 422,
         "invalid_members": 422,

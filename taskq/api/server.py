@@ -5,6 +5,7 @@ It never binds a port and never installs a signal handler: whoever runs it ends 
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 from typing import Any
@@ -50,8 +51,7 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
         connection_limit=settings.connection_limit,
         channel_timeout=settings.channel_timeout_s,
         cleanup_interval=max(1, settings.channel_timeout_s // 3),
-        # Counts what chunked coding adds, so it is wider than the limit that the application enforces.
-        max_request_body_size=settings.max_body_bytes + settings.max_body_bytes // 8 + 4096,
+        max_request_body_size=_with_framing(settings.max_body_bytes),
         max_request_header_size=MAX_HEADER_BYTES,
         asyncore_use_poll=True,
         clear_untrusted_proxy_headers=True,
@@ -59,8 +59,15 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
         ident=None,
         log_socket_errors=False,
     )
+    server.adj.for_batches = copy.copy(server.adj)
+    server.adj.for_batches.max_request_body_size = _with_framing(settings.max_batch_bytes)
     server.channel_class = Channel
     return server
+
+
+def _with_framing(max_bytes: int) -> int:
+    """Counts what chunked coding adds, so it is wider than the limit that the application enforces."""
+    return max_bytes + max_bytes // 8 + 4096
 
 
 def _finish(server: Any) -> None:

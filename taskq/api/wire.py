@@ -29,6 +29,9 @@ from taskq.log import emit
 LINGER_S = 2.0
 """How long the rest of a refused request is read and dropped, so that the client gets to read the answer."""
 
+LARGE_PATHS = frozenset({"/tasks/batch"})
+"""Where a body may be larger than elsewhere; the limit is known once the header is."""
+
 _LENGTH_DIGITS = 18
 _VERSIONS = ("1.0", "1.1")
 _SINGLE = (b"host", b"content-length", b"transfer-encoding")
@@ -88,6 +91,8 @@ class Parser(HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
         refuse_ambiguity(header_plus)
         super().parse_header(header_plus)
+        if self.path in LARGE_PATHS:  # type: ignore[attr-defined]
+            self.adj = getattr(self.adj, "for_batches", self.adj)
 
 
 class JsonErrorTask(ErrorTask):

@@ -162,6 +162,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
     inspector = Inspector(Link(service.url, patience_s=2.0), prefix=config.redis.prefix)
     settings = ApiSettings(
         max_body_bytes=config.api.max_body,
+        max_batch_bytes=config.api.max_batch_body,
         default_max_retry=config.tasks.defaults.max_retry,
         threads=config.api.threads,
     )

@@ -173,6 +173,43 @@ def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(start_api: StartA
         assert exchange(address, sized if framing == "length" else chunked).status == status
 
 
+def batch(headers: bytes, body: bytes) -> bytes:
+    return post(headers, body).replace(b"POST /tasks ", b"POST /tasks/batch ", 1)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_batch_may_be_larger_up_to_a_limit_of_its_own(start_api: StartApi, framing: str) -> None:
+    address, _ = start_api(ApiSettings(max_body_bytes=1_000, max_batch_bytes=50_000))
+    body = b'{"tasks": [{"type": "echo", "payload": "' + b"x" * 40_000 + b'"}]}'
+    body += b" " * (50_000 - len(body))
+
+    for data, status in ((body, 200), (body + b" ", 413)):
+        sized = batch(HOST + b"Connection: close\r\nContent-Length: %d\r\n" % len(data), data)
+        chunked = batch(HOST + b"Connection: close\r\n" + CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
+        assert exchange(address, sized if framing == "length" else chunked).status == status
+
+
+def test_a_batch_without_end_is_refused(start_api: StartApi, inspector: Inspector) -> None:
+    address, _ = start_api(ApiSettings(max_body_bytes=1_000, max_batch_bytes=100_000))
+    endless = batch(HOST + CHUNKED, b"") + (b"400\r\n" + b"x" * 1024 + b"\r\n") * 3000
+
+    assert_refused(exchange(address, endless), 413, "body_too_large")
+    assert_refused(exchange(address, batch(HOST + b"Content-Length: 10485760\r\n", b"")), 413, "body_too_large")
+    assert inspector.page(limit=1).tasks == []
+
+
+def test_a_task_after_a_batch_on_one_connection_has_its_own_limit(start_api: StartApi) -> None:
+    address, _ = start_api(ApiSettings(max_body_bytes=1_000, max_batch_bytes=50_000))
+    tasks = b'{"tasks": [{"type": "echo", "payload": "' + b"x" * 20_000 + b'"}]}'
+    large = b'{"type": "echo", "payload": "' + b"x" * 20_000 + b'"}'
+    first = batch(HOST + b"Content-Length: %d\r\n" % len(tasks), tasks)
+
+    answer = exchange(address, first + post(HOST + b"Content-Length: %d\r\n" % len(large), large))
+
+    assert answer.status == 200
+    assert_refused(parse(answer.rest), 413, "body_too_large")
+
+
 def test_a_chunked_task_is_stored(api_address: Address, inspector: Inspector) -> None:
     answer = exchange(api_address, post(HOST + CHUNKED + b"Connection: close\r\n", CHUNKS))
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -250,6 +250,7 @@ json_values = st.recursive(
 REBUILT = {name: rebuilt(type_) for name, type_ in TYPES.items()}
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(json_values)
 def test_any_value_is_judged_alike_before_and_after(value: Any) -> None:
     for name, again in REBUILT.items():

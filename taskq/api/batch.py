@@ -1,0 +1,231 @@
+"""POST /tasks/batch: many tasks in one request, each with its own answer, or all or none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import falcon
+import msgspec
+
+from taskq.api.admission import Admitter
+from taskq.api.body import decode, invalid_body, is_lines, read_lines, read_object
+from taskq.api.context import ApiContext
+from taskq.api.errors import ApiError, explain, key_taken, problem
+from taskq.api.repeats import REPLAYED, read_key, resolve
+from taskq.api.submission import Members, new_task
+from taskq.api.views import enqueued_task, task_view
+from taskq.errors import QueueError, UniqueKeyTaken
+from taskq.log import emit
+from taskq.queue.answers import Enqueued
+from taskq.queue.repeats import KEPT_S
+from taskq.task import NewTask, Task
+from taskq.units import shown
+
+MOST_TASKS = 1000
+"""Tasks of one batch; what one script stores without blocking Redis for long."""
+
+MOST_ERRORS = 100
+"""Faults that the refusal of a whole batch names at most."""
+
+Planned = NewTask | ApiError
+Outcome = Task | ApiError
+
+
+class Batch(NamedTuple):
+    """What was sent: the tasks as JSON values, or the error in place of one that is no JSON. `whole`: all or none."""
+
+    items: Sequence[Any]
+    whole: bool
+
+
+class TaskBatch:
+    """POST /tasks/batch."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Store the tasks and answer for each, in order."""
+        if self._context.draining():
+            raise ApiError("shutting_down", "the service is shutting down", retry=True)
+        batch = read_batch(req, self._context.settings.max_batch_bytes)
+        key = read_key(req)
+        planned = plan(batch, self._context, base := str(uuid.uuid4()))
+        if batch.whole:
+            check_whole(planned)
+        again = False
+        if key is not None:
+            planned, again = self._as_repeat(req, key, batch, planned, base)
+        outcomes = self._store_whole(planned) if batch.whole else self._store_each(planned)
+        self._answer(req, resp, batch, outcomes, again=again)
+
+    def _as_repeat(
+        self, req: falcon.Request, key: str, batch: Batch, planned: Sequence[Planned], base: str
+    ) -> tuple[list[Planned], bool]:
+        """The same tasks under the ids that the first request with the key gave them, and whether this is a repeat."""
+        items = [str(item) if isinstance(item, ApiError) else item for item in batch.items]
+        first, _, again = resolve(self._context, req, key, [items, batch.whole], (base, "-"))
+        renamed = [
+            msgspec.structs.replace(new, id=task_id(first, at), repeat_s=KEPT_S) if isinstance(new, NewTask) else new
+            for at, new in enumerate(planned)
+        ]
+        return renamed, again
+
+    def _store_whole(self, planned: Sequence[Planned]) -> list[Outcome]:
+        news = [new for new in planned if isinstance(new, NewTask)]
+        answers = self._context.inspector.queue(news[0].queue).enqueue_many(news, whole=True)
+        outcomes = [_outcome(new, answer) for new, answer in zip(news, answers, strict=True)]
+        # of those that were not stored, only the ones whose key is taken are at fault
+        refused = {at: found for at, found in enumerate(outcomes) if isinstance(found, ApiError) and answers[at].holder}
+        if refused:
+            raise refusal(refused, len(news))
+        return outcomes
+
+    def _store_each(self, planned: Sequence[Planned]) -> list[Outcome]:
+        """One call for each queue. Raises QueueError if it kept the whole batch from being stored."""
+        outcomes: dict[int, Outcome] = {at: new for at, new in enumerate(planned) if isinstance(new, ApiError)}
+        failure: QueueError | None = None
+        stored = False
+        for queue, news in _by_queue(planned).items():
+            try:
+                answers = self._context.inspector.queue(queue).enqueue_many(list(news.values())) if failure is None else []
+                stored = stored or failure is None
+            except QueueError as error:
+                failure = error
+            if failure is not None:
+                outcomes.update(dict.fromkeys(news, ApiError(*explain(failure), retry=True)))
+            else:
+                outcomes.update({at: _outcome(news[at], answer) for at, answer in zip(news, answers, strict=True)})
+        if failure is not None and not stored:
+            raise failure
+        return [outcomes[at] for at in range(len(planned))]
+
+    def _answer(
+        self, req: falcon.Request, resp: falcon.Response, batch: Batch, outcomes: Sequence[Outcome], *, again: bool
+    ) -> None:
+        tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
+        request_id = req.context.request_id
+        for task in tasks:
+            emit("task.enqueued", logging.DEBUG, task_id=task.id, type=task.type, queue=task.queue, request_id=request_id)
+        emit(
+            "batch.enqueued",
+            tasks=len(tasks),
+            refused=len(outcomes) - len(tasks),
+            queues=sorted({task.queue for task in tasks}),
+            again=again,
+            request_id=request_id,
+        )
+        if again:
+            resp.set_header(REPLAYED, "true")
+        resp.status = falcon.HTTP_201 if batch.whole and not again else falcon.HTTP_200
+        resp.data = msgspec.json.encode([entry(outcome) for outcome in outcomes])
+
+
+def read_batch(req: falcon.Request, max_bytes: int) -> Batch:
+    """The batch that a request carries. Raises ApiError for a body that is none."""
+    if is_lines(req):
+        members = Members({"atomic": {"true": True, "false": False}.get(text := req.get_param("atomic") or "false", text)})
+        batch = Batch([_line(line) for line in read_lines(req, max_bytes)], members.read("atomic", _truth, False))
+    else:
+        members = Members(read_object(req, max_bytes))
+        batch = Batch(members.read("tasks", _list, []), members.read("atomic", _truth, False))
+    if not members.faults and not 1 <= len(batch.items) <= MOST_TASKS:
+        members.fault("/tasks", f"expected 1 to {MOST_TASKS} tasks, got {len(batch.items)}")
+    members.check()
+    return batch
+
+
+def plan(batch: Batch, context: ApiContext, base: str) -> list[Planned]:
+    """What each item asks for, or why it is refused."""
+    admitter = Admitter(context)
+    planned: list[Planned] = []
+    for at, item in enumerate(batch.items):
+        try:
+            if isinstance(item, ApiError):
+                raise item
+            if not isinstance(item, dict):
+                raise invalid_body("expected a JSON object")
+            planned.append(new_task(item, context, task_id(base, at), admitter))
+        except ApiError as error:
+            planned.append(error)
+    return planned
+
+
+def task_id(base: str, at: int) -> str:
+    """The id of a task of the batch `base`: a random one, and yet the same whenever the batch is sent again."""
+    digest = hashlib.sha256(f"{base} {at}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def check_whole(planned: Sequence[Planned]) -> None:
+    """Raises ApiError for a batch that cannot be stored as one."""
+    refused = {at: new for at, new in enumerate(planned) if isinstance(new, ApiError)}
+    holders: dict[str, int] = {}
+    for at, new in enumerate(planned):
+        if isinstance(new, NewTask) and new.unique_key is not None:
+            first = holders.setdefault(new.unique_key, at)
+            if first != at:
+                detail = f"expected a key that no other task of the batch has, got that of /tasks/{first}"
+                refused[at] = ApiError("invalid_members", detail, errors=[{"pointer": "/unique_key", "detail": detail}])
+    queues = _by_queue(planned)
+    if len(queues) > 1:
+        detail = f"expected all tasks of an atomic batch in one queue, got {', '.join(queues)}"
+        raise ApiError("batch_refused", detail, errors=[{"pointer": "/tasks", "detail": detail}])
+    if refused:
+        raise refusal(refused, len(planned))
+
+
+def refusal(refused: Mapping[int, ApiError], total: int) -> ApiError:
+    """Why a whole batch of `total` tasks was not stored."""
+    errors = [
+        {"pointer": f"/tasks/{at}{fault['pointer']}", "detail": fault["detail"]}
+        for at, error in sorted(refused.items())
+        for fault in error.errors
+    ]
+    sentence = f"{len(refused)} of {total} tasks are refused, so none was stored; the first: {refused[min(refused)]}"
+    return ApiError("batch_refused", sentence, errors=errors[:MOST_ERRORS])
+
+
+def entry(outcome: Outcome) -> dict[str, Any]:
+    """What the answer to a batch says about one of its tasks."""
+    if isinstance(outcome, Task):
+        return {"status": 201, "task": task_view(outcome)}
+    return problem(outcome.code, str(outcome), errors=outcome.errors, members=outcome.members)
+
+
+def _outcome(new: NewTask, answer: Enqueued) -> Outcome:
+    if answer.stored:
+        return enqueued_task(new, answer)
+    return key_taken(UniqueKeyTaken(new.unique_key or "", answer.holder or ""))
+
+
+def _by_queue(planned: Sequence[Planned]) -> dict[str, dict[int, NewTask]]:
+    """The tasks to store by queue and place in the batch."""
+    queues: dict[str, dict[int, NewTask]] = {}
+    for at, new in enumerate(planned):
+        if isinstance(new, NewTask):
+            queues.setdefault(new.queue, {})[at] = new
+    return queues
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return decode(line)
+    except ValueError as error:
+        return invalid_body(str(error))
+
+
+def _list(value: object) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise ValueError(f"expected a list, got {shown(value)}")
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"expected true or false, got {shown(value)}")
