@@ -66,6 +66,7 @@ def test_a_key_belongs_to_the_first_claim(inspector: Inspector) -> None:
     again = claim(inspector.link, inspector.prefix, KEY, Claim("id-2", "other", same=True), "print")
     other = claim(inspector.link, inspector.prefix, KEY, Claim("id-3", "mail", same=True), "another")
 
+    assert claim(inspector.link, inspector.prefix, KEY, wanted, "print") == wanted  # as after a lost reply
     assert first == again == wanted
     assert other == wanted._replace(same=False)
     left: Any = inspector.link.redis.pttl(idempotency_key(inspector.prefix, KEY))
