@@ -30,7 +30,7 @@ from taskq.maintenance.messages import (
     for_maintenance,
 )
 from taskq.queue.inspect import Inspector
-from taskq.queue.queue import BATCH
+from taskq.queue.queue import BATCH, Queue
 from taskq.task import Status
 
 PROMOTE_EVERY_S = 0.1
@@ -140,8 +140,7 @@ class Maintenance:
         for name in {born.queue for born in self.workers.values()}:
             ours = [w for w, born in self.workers.items() if born.queue == name and self.seats.alive(born.seat)]
             for worker_id in self.inspector.queue(name).extend(ours, self.rhythm.lease_s, self.rhythm.pause_s):
-                emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=name)
-                self._tell(LeaseLapsed(worker_id))
+                self._report_lapse(worker_id, name)
         return False
 
     def reap(self) -> bool:
@@ -150,11 +149,9 @@ class Maintenance:
             queue = self.inspector.queue(name)
             for worker_id in self._dead_here(name):
                 self.undertaker.reap(queue, worker_id, dead=True)
-            for worker_id, ago_s in queue.lapsed(self.rhythm.pause_s):
+            for worker_id, ago_s in self._lapsed(queue):
                 self.undertaker.reap(queue, worker_id, dead=False)
-                if worker_id in self.workers:
-                    emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=name)
-                    self._tell(LeaseLapsed(worker_id))
+                self._report_lapse(worker_id, name)
                 if ago_s > LINGER_S:
                     queue.leave(worker_id)
         return False
@@ -197,6 +194,20 @@ class Maintenance:
             more = False
             emit("maintenance.failed", logging.ERROR, f"{duty.name}: {error}", duty=duty.name)
         duty.due_at = time.monotonic() + (0.0 if more else duty.every_s)
+
+    def _report_lapse(self, worker_id: str, queue: str) -> None:
+        """Tell the supervisor once that a worker of its own has lost its lease; it may be stopped itself."""
+        born = self.workers.pop(worker_id, None)
+        if born is not None:
+            emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=queue)
+            self._tell(LeaseLapsed(worker_id))
+
+    def _lapsed(self, queue: Queue) -> list[tuple[str, float]]:
+        """Every worker whose lease has ended: those that were dealt with linger, and must not hide new ones."""
+        found = queue.lapsed(self.rhythm.pause_s)
+        while found and len(found) % BATCH == 0 and (more := queue.lapsed(self.rhythm.pause_s, len(found))):
+            found += more
+        return found
 
     def _dead_here(self, name: str) -> list[str]:
         return [

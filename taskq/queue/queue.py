@@ -151,10 +151,9 @@ class Queue:
         verdict = Verdict(reply[0].decode())
         if not claim_next:
             return verdict, None
-        if reply[1] == b"lapsed":
-            return verdict, None  # the result is stored; the next claim says that the lease is lost
-        following = self._claimed(worker_id, reply[1:])
-        return verdict, self.claim(worker_id) if reply[1] == b"again" else following
+        if reply[1] in (b"lapsed", b"again"):
+            return verdict, None  # what was stored must be told first; the next claim finds out what else is the matter
+        return verdict, self._claimed(worker_id, reply[1:])
 
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
@@ -187,9 +186,9 @@ class Queue:
         reply = self._script("extend", "leases", "reaper", args=[_ms(pause_s), _ms(lease_s), *worker_ids])
         return [worker_id.decode() for worker_id in reply]
 
-    def lapsed(self, pause_s: float) -> list[tuple[str, float]]:
+    def lapsed(self, pause_s: float, skip: int = 0) -> list[tuple[str, float]]:
         """Workers whose lease has ended, with the seconds since then, the longest first, at most BATCH."""
-        reply = self._script("lapsed", "leases", "reaper", args=[_ms(pause_s), BATCH])
+        reply = self._script("lapsed", "leases", "reaper", args=[_ms(pause_s), BATCH, skip])
         return [(worker.decode(), ms / 1000) for worker, ms in zip(reply[::2], reply[1::2], strict=True)]
 
     def reap(self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail) -> list[Reaped]:

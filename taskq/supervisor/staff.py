@@ -10,7 +10,7 @@ import time
 from taskq import hosts
 from taskq.log import emit
 from taskq.maintenance.messages import Born, Died, LeaseLapsed, StopAttempt
-from taskq.supervisor.child import Service, fork, new_id, worker_child
+from taskq.supervisor.child import WORKER_EXITS, Service, fork, new_id, worker_child
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import Action, Seat
 from taskq.supervisor.slots import Running
@@ -192,7 +192,7 @@ class Staff:
             task_id=died.task_id,
         )
         self.nurse.tell(died)
-        seat.vacated(now, at_fault=died.cause == "crash" and running is None)
+        seat.vacated(now, at_fault=died.cause == "crash" and running is None and code != WORKER_EXITS["lease_lost"])
 
     def _kill(self, seat: Seat, reason: StopReason) -> None:
         seat.killed_for = reason
