@@ -151,9 +151,10 @@ class Queue:
         verdict = Verdict(reply[0].decode())
         if not claim_next:
             return verdict, None
-        if reply[1] in (b"lapsed", b"again"):
-            return verdict, None  # what was stored must be told first; the next claim finds out what else is the matter
-        return verdict, self._claimed(worker_id, reply[1:])
+        try:
+            return verdict, self.claim(worker_id) if reply[1] == b"again" else self._claimed(worker_id, reply[1:])
+        except LeaseLost:
+            return verdict, None  # what was stored must be told first; the next claim says it again
 
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
