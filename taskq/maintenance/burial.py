@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from taskq.deaths import crash, with_peak
 from taskq.log import emit
 from taskq.maintenance.messages import Died
 from taskq.queue.inspect import Inspector
@@ -85,17 +86,16 @@ class Undertaker:
 
 def describe(died: Died) -> tuple[str, ErrorDetail]:
     """Why a worker ended, as a sentence and as data."""
-    kind = {"timeout": ErrorKind.TIMEOUT, "memory": ErrorKind.MEMORY}.get(died.cause, ErrorKind.CRASH)
-    if kind is ErrorKind.TIMEOUT:
+    if died.cause == "timeout":
+        kind = ErrorKind.TIMEOUT
         text = f"timed out after {died.limit_s:g} s and was killed" if died.limit_s else "timed out and was killed"
-    elif kind is ErrorKind.MEMORY:
-        text = "memory limit exceeded"
-    elif died.signal:
-        text = f"the worker died under the task: killed by {died.signal}"
+    elif died.cause == "memory":
+        kind, text = ErrorKind.MEMORY, "memory limit exceeded"
+    elif died.cause == "lease":
+        kind, text = ErrorKind.CRASH, "the worker fell silent: its lease lapsed, and it was killed"
     else:
-        text = f"the worker died under the task: it exited with code {died.exit_code}"
-    if died.peak_rss_bytes:
-        text += f" (peak resident size {died.peak_rss_bytes / (1 << 20):.0f} MiB)"
+        return crash("the worker", died.signal, died.exit_code, died.peak_rss_bytes)
+    text = with_peak(text, died.peak_rss_bytes)
     detail = ErrorDetail(
         kind=kind,
         message=text,

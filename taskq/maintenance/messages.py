@@ -14,8 +14,8 @@ class Born(msgspec.Struct, frozen=True, tag=True):
 
 
 class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """A worker process has ended. `cause` is exited, crash, timeout, memory, cancelled or drain; `task_id` and `attempt`
-    tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into."""
+    """A worker process has ended. `cause` is exited, crash, timeout, memory, cancelled, drain or lease; `task_id` and
+    `attempt` tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into."""
 
     worker_id: str
     queue: str

@@ -46,7 +46,9 @@ class Seat(msgspec.Struct, kw_only=True):
     kill_at: float = 0.0
     remind_at: float = 0.0
     killed_for: StopReason = StopReason.NONE
+    resident_bytes: int = 0
     peak_rss_bytes: int = 0
+    peak_serial: int = 0
     retiring: bool = False
 
     def seated(self, worker_id: str, now: float) -> None:
@@ -55,7 +57,7 @@ class Seat(msgspec.Struct, kw_only=True):
         self.born_at = now
         self.stop_serial = 0
         self.stop_reason = self.killed_for = StopReason.NONE
-        self.peak_rss_bytes = 0
+        self.resident_bytes = self.peak_rss_bytes = self.peak_serial = 0
 
     def vacated(self, now: float, *, at_fault: bool) -> None:
         """The worker has ended; `at_fault` when it died by itself, doing nothing. Sets when the seat is filled again."""
@@ -92,6 +94,17 @@ class Seat(msgspec.Struct, kw_only=True):
         """Leave the order in the worker's slot; the caller sends the signal, again and again until the attempt ends."""
         self.slot.order_stop(self.stop_serial, self.stop_reason)
         self.remind_at = now + REMIND_EVERY_S
+
+    def sampled(self, running: Running | None, resident_bytes: int) -> None:
+        """Note the resident size of the worker now. The peak is that of one attempt; the next one begins its own."""
+        self.resident_bytes = resident_bytes
+        serial = running.serial if running else 0
+        self.peak_rss_bytes = max(self.peak_rss_bytes, resident_bytes) if serial == self.peak_serial else resident_bytes
+        self.peak_serial = serial
+
+    def peak_of(self, running: Running | None) -> int:
+        """The largest size seen in this attempt, else the last one seen of its worker; 0 when there is none."""
+        return self.peak_rss_bytes if running and running.serial == self.peak_serial else self.resident_bytes
 
     def wakes_at(self, running: Running | None) -> float | None:
         """When this seat wants attention next; None: not before something happens."""

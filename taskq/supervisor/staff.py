@@ -8,6 +8,7 @@ import signal
 import time
 
 from taskq import hosts
+from taskq.deaths import cause_of
 from taskq.log import emit
 from taskq.maintenance.messages import Born, Died, LeaseLapsed, StopAttempt
 from taskq.supervisor.child import WORKER_EXITS, Service, fork, new_id, worker_child
@@ -103,9 +104,8 @@ class Staff:
         if drain_started is not None and now >= drain_started + seat.pool.drain:
             seat.want_stop(running, StopReason.DRAIN, now, DRAIN_GRACE_S)
         if running.memory_limit_bytes:
-            resident = hosts.resident_bytes(_pid(seat))
-            seat.peak_rss_bytes = max(seat.peak_rss_bytes, resident)
-            if resident > running.memory_limit_bytes and seat.slot.state is State.RUNNING:
+            self._sample(seat, running)
+            if seat.resident_bytes > running.memory_limit_bytes and seat.slot.state is State.RUNNING:
                 self._kill(seat, StopReason.MEMORY)
 
     def hear(self, message: LeaseLapsed | StopAttempt) -> None:
@@ -115,7 +115,7 @@ class Staff:
             return
         running = seat.slot.running()
         if isinstance(message, LeaseLapsed):
-            _signal(seat, signal.SIGKILL, group=True)
+            self._kill(seat, StopReason.LEASE)
         elif running and (running.task_id, running.attempt) == (message.task_id, message.attempt):
             grace_s = min(CANCEL_GRACE_S, self.service.config.tasks.kill_grace)
             seat.want_stop(running, StopReason.CANCELLED, time.monotonic(), grace_s)
@@ -137,6 +137,11 @@ class Staff:
             fields = hosts.stat_fields(_pid(seat))
             if fields and fields[0] not in "TtZX":
                 seat.slot.vouch()
+
+    def sample(self) -> None:
+        """Look at the memory of every worker, so that a crash can be told with its peak."""
+        for seat in self.present:
+            self._sample(seat, seat.slot.running())
 
     def wakes(self, now: float, *, filling: bool) -> list[float]:
         """The moments at which a seat wants attention; empty seats count only while they are being filled."""
@@ -177,6 +182,12 @@ class Staff:
         if replaces:
             emit("worker.replaced", worker_id=worker_id, replaces=replaces, pid=pid, pool=seat.pool_name)
 
+    @staticmethod
+    def _sample(seat: Seat, running: Running | None) -> None:
+        resident = hosts.resident_bytes(_pid(seat))
+        if resident:  # a dead process has none
+            seat.sampled(running, resident)
+
     def _vacate(self, seat: Seat, pid: int, code: int, now: float) -> None:
         end_group(pid)
         running = seat.slot.running()
@@ -212,15 +223,16 @@ def _death(seat: Seat, running: Running | None, code: int) -> Died:
     cause = "exited" if code == 0 else "crash"
     if seat.killed_for is not StopReason.NONE:
         cause = seat.killed_for.name.lower()
+    signal_name, exit_code = cause_of(code)
     return Died(
         worker_id=seat.worker_id,
         queue=seat.pool.queue,
         cause=cause,
         task_id=running.task_id if running else None,
         attempt=running.attempt if running else 0,
-        exit_code=code if code >= 0 else None,
-        signal=signal.Signals(-code).name if code < 0 else None,
-        peak_rss_bytes=seat.peak_rss_bytes or None,
+        exit_code=exit_code,
+        signal=signal_name,
+        peak_rss_bytes=seat.peak_of(running) or None,
         limit_s=round((running.deadline_ns - running.started_ns) / 1e9, 3) if running and running.deadline_ns else None,
     )
 

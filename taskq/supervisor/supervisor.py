@@ -228,6 +228,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         self.staff.vouch()
+        self.staff.sample()
         end_strays(set(self._pids()))
         self.notifier.tell("WATCHDOG=1")
 

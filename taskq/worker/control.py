@@ -14,6 +14,7 @@ class StopReason(enum.IntEnum):
     MEMORY = 2
     CANCELLED = 3
     DRAIN = 4
+    LEASE = 5
 
 
 class State(enum.IntEnum):

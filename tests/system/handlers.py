@@ -95,6 +95,15 @@ def die(number: int) -> None:
     time.sleep(5)
 
 
+@task("swell.and.die")
+def swell_and_die(ctx: Context, megabytes: int, seconds: float) -> None:
+    note(ctx, "start")
+    kept = bytearray(os.urandom(1 << 20) * megabytes)
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(len(kept))
+
+
 @task("exit")
 def exit_hard(code: int) -> None:
     os._exit(code)

@@ -58,6 +58,17 @@ def test_a_poison_task_fails_after_three_crashes_with_its_cause(running: Service
     assert "SIGSEGV" in ended["error"]
 
 
+def test_a_crash_tells_the_peak_of_its_memory_and_who_may_have_killed(running: Service) -> None:
+    task = running.post("/tasks", {"type": "swell.and.die", "payload": {"megabytes": 150, "seconds": 1.2}}).body
+
+    ended = running.wait_task(task["id"], limit_s=30)
+
+    detail = ended["error_detail"]
+    assert (detail["kind"], detail["signal"]) == ("crash", "SIGKILL")
+    assert 150 << 20 < detail["peak_rss_bytes"] < 400 << 20
+    assert "perhaps by the kernel for want of memory" in ended["error"]
+
+
 def test_an_exit_of_the_process_inside_a_task_is_a_crash_with_its_code(running: Service) -> None:
     task = running.post("/tasks", {"type": "exit", "payload": {"code": 5}}).body
 
