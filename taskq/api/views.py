@@ -73,6 +73,7 @@ def queue_view(state: QueueState) -> dict[str, Any]:
         "oldest_wait_s": oldest_wait_s,
         "workers": state.workers,
         "paused": state.paused and pause_view(state.paused),
+        "stale_writes": state.stale_writes or None,
     }
     return _present(view)
 

@@ -69,8 +69,9 @@ class Undertaker:
         else:
             self._log("task.failed", queue.fail(died.worker_id, attempt, text, detail), died, task, detail)
 
-    @staticmethod
-    def _log(event: str, verdict: Verdict, died: Died, task: Task, detail: ErrorDetail | None = None) -> None:
+    def _log(self, event: str, verdict: Verdict, died: Died, task: Task, detail: ErrorDetail | None = None) -> None:
+        if verdict is Verdict.STALE:
+            self.inspector.queue(task.queue).count_stale()
         emit(
             event if verdict is Verdict.OK else "task.stale",
             logging.WARNING if detail else logging.INFO,

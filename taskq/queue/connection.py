@@ -128,6 +128,17 @@ class Link:
             time.sleep(wait_s * random.uniform(0.5, 1.5))
             wait_s = min(wait_s * 2, 1.0)
 
+    def once(self, action: Callable[[redis.Redis], object]) -> bool:
+        """Perform `action` at most once, whether or not it is safe to repeat; False when it is not known to have happened.
+
+        For what may be lost but never doubled. Blocks for at most one command's time-out and raises nothing.
+        """
+        try:
+            action(self.redis)
+        except (RedisError, OSError):
+            return False
+        return True
+
     def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
         return self.run(lambda client: evaluate(client, script, keys, args))

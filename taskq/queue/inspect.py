@@ -40,13 +40,15 @@ class Pause(NamedTuple):
 
 
 class QueueState(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue at a moment. `oldest_wait_s` is None when nothing waits, `paused` while tasks may start."""
+    """One queue at a moment. `oldest_wait_s` is None when nothing waits, `paused` while tasks may start; `stale_writes` are
+    those ever refused."""
 
     queue: str
     counts: dict[Status, int]
     oldest_wait_s: float | None
     workers: int
     paused: Pause | None = None
+    stale_writes: int = 0
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +141,11 @@ class Inspector:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
         leases: Any = self.link.run(lambda client: client.zrange(keys.leases, 0, -1))
-        bells, aside, paused, scheduled, completed, failed, cancelled, *lengths = self._pipeline(
+        bells, aside, paused, stale, scheduled, completed, failed, cancelled, *lengths = self._pipeline(
             lambda pipe: [
                 *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=SCAN) for key in (keys.pending, keys.pending + PAUSED)),
                 pipe.hgetall(keys.paused),
+                pipe.hget(keys.counters, "stale"),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
                 *(pipe.llen(key) for key in keys.waiting),
                 *(pipe.llen(keys.processing(worker.decode())) for worker in leases),
@@ -162,6 +165,7 @@ class Inspector:
             oldest_wait_s=self._oldest_wait_s(keys),
             workers=len(self.workers(name)),
             paused=pause_from_hash(paused),
+            stale_writes=int(stale or 0),
         )
 
     def workers(self, name: str) -> list[WorkerState]:

@@ -21,6 +21,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :stops                   hash    worker id to the task and attempt it shall stop
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
     :reaper                  string  when a reaper last looked, ms
+    :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
@@ -65,6 +66,7 @@ class Keys:
         self.unreadable = f"{tag}:unreadable"
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
+        self.counters = f"{tag}:counters"
         self.queues = queues_key(prefix)
 
     def task(self, task_id: str) -> str:

@@ -241,6 +241,10 @@ class Queue:
         """Forget the stop request of a worker: the attempt has ended."""
         self.link.run(lambda client: client.hdel(self.keys.stops, worker_id))
 
+    def count_stale(self) -> None:
+        """Count a write of an older attempt that was refused. A count may be lost, none is made twice."""
+        self.link.once(lambda client: client.hincrby(self.keys.counters, "stale", 1))
+
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
         if not self._announced:

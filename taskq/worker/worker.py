@@ -147,6 +147,7 @@ class Worker:
             failpoints.hit("P6", attempt.id)
             failpoints.hit("P7", attempt.id)
         if verdict is Verdict.STALE:
+            self.queue.count_stale()
             self.queue.stop_done(self.worker_id)
         _log_settled(attempt, outcome, verdict, time.monotonic() - started)
         self.control.end()

@@ -120,6 +120,12 @@ def test_a_queue_shows_its_counts_and_no_wait_where_nothing_waits() -> None:
     assert shown(queue_view(paused))["paused"] == {"since": "1970-01-01T00:00:01.001Z", "reason": "deploy"}
 
 
+def test_a_queue_shows_the_stale_writes_that_it_refused() -> None:
+    state = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0, stale_writes=2)
+
+    assert shown(queue_view(state))["stale_writes"] == 2
+
+
 def test_a_worker_cannot_tell_anything_that_contradicts_what_redis_knows() -> None:
     state = WorkerState(id="w1", queue="mail", info={"host": "a", "pid": 7, "id": "x"}, lease_s=14.98765, task_ids=[ID])
 
