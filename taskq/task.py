@@ -68,6 +68,14 @@ class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     peak_rss_bytes: int | None = None
 
 
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far an attempt has come, in units of its handler. `total` None: not known."""
+
+    done: float
+    total: float | None = None
+    message: str = ""
+
+
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task to enqueue. `payload` is JSON text or None for none; `delay_s` counts from the moment Redis takes it,
     `run_at_ms` is absolute, and at most one of them is set. `id` is made by the caller before the first try, so that a
@@ -119,6 +127,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     result: bytes | None = None
     error: str | None = None
     error_detail: dict[str, Any] | None = None
+    progress: Progress | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from taskq.catalog import TypeInfo
 from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
-from taskq.task import NewTask, Status, Task
+from taskq.task import NewTask, Progress, Status, Task
 
 
 def task_view(task: Task) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def task_view(task: Task) -> dict[str, Any]:
         "tags": task.tags or None,
         "worker_id": task.worker_id,
         "error_detail": task.error_detail,
+        "progress": _progress(task.progress),
     }
     return _present(view)
 
@@ -126,7 +127,13 @@ def _raw(text: bytes | None) -> msgspec.Raw | None:
 
 
 def _number(value: float | None) -> float | None:
-    return int(value) if value is not None and value.is_integer() else value
+    return int(value) if value is not None and float(value).is_integer() else value
+
+
+def _progress(progress: Progress | None) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    return _present({"done": _number(progress.done), "total": _number(progress.total), "message": progress.message or None})
 
 
 def _present(view: Mapping[str, Any]) -> dict[str, Any]:

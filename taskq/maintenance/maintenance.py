@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-from typing import Protocol
 
 import msgspec
 
@@ -29,6 +28,7 @@ from taskq.maintenance.messages import (
     encode,
     for_maintenance,
 )
+from taskq.maintenance.reports import Reporter, Seats
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import BATCH, Queue
 from taskq.task import Status
@@ -36,18 +36,12 @@ from taskq.task import Status
 PROMOTE_EVERY_S = 0.1
 EXPIRE_EVERY_S = 1.0
 STOPS_EVERY_S = 0.25
+REPORT_EVERY_S = 0.5
 TRIM_EVERY_S = 5.0
 FSYNC_EVERY_S = 1.0
 QUEUES_EVERY_S = 2.0
 LINGER_S = 60.0
 """How long the list of a worker that ended without taking leave is watched: a command of its may still be on its way."""
-
-
-class Seats(Protocol):
-    """What the supervisor says about its workers in shared memory."""
-
-    def alive(self, seat: int) -> bool:
-        """True when the supervisor vouched for this worker just now and it has joined its queue."""
 
 
 class Duty(msgspec.Struct):
@@ -89,6 +83,7 @@ class Maintenance:
         self.inspector = inspector
         self.undertaker = undertaker
         self.seats = seats
+        self.reporter = Reporter(inspector, seats)
         self.pipe = pipe
         self.rhythm = rhythm
         self.retention = retention
@@ -102,6 +97,7 @@ class Maintenance:
             Duty("reap", rhythm.reap_s, self.reap),
             Duty("extend", rhythm.heartbeat_s, self.extend),
             Duty("stops", STOPS_EVERY_S, self.pass_on_stops),
+            Duty("progress", REPORT_EVERY_S, self.pass_on_progress),
             Duty("promote", PROMOTE_EVERY_S, self.promote),
             Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
@@ -122,6 +118,7 @@ class Maintenance:
         """Settle what workers held whose death the supervisor saw."""
         while self.deaths:
             died = self.deaths[0]
+            self.reporter.last_words(died)
             self.undertaker.bury(died)
             self.deaths.pop(0)
             self._tell(Buried(died.worker_id))
@@ -162,6 +159,11 @@ class Maintenance:
             ours = [worker_id for worker_id, born in self.workers.items() if born.queue == name]
             for stop in self.inspector.queue(name).stops(ours):
                 self._tell(StopAttempt(stop.worker_id, stop.task_id, stop.attempt))
+        return False
+
+    def pass_on_progress(self) -> bool:
+        """Put into Redis what running attempts have said about their progress."""
+        self.reporter.progress(self.workers)
         return False
 
     def promote(self) -> bool:

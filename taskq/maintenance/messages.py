@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from taskq.task import Progress
+
 
 class Born(msgspec.Struct, frozen=True, tag=True):
     """A worker was forked; it sits in slot `seat` of the shared memory and serves `queue`."""
@@ -15,7 +17,8 @@ class Born(msgspec.Struct, frozen=True, tag=True):
 
 class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A worker process has ended. `cause` is exited, crash, timeout, memory, cancelled, drain or lease; `task_id` and
-    `attempt` tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into."""
+    `attempt` tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into,
+    `progress` what the attempt said last."""
 
     worker_id: str
     queue: str
@@ -26,6 +29,7 @@ class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     signal: str | None = None
     peak_rss_bytes: int | None = None
     limit_s: float | None = None
+    progress: Progress | None = None
 
 
 class Quit(msgspec.Struct, frozen=True, tag=True):

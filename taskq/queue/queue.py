@@ -18,6 +18,7 @@ from taskq.queue.answers import Enqueued, Reaped, Stop
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
+from taskq.queue.reports import Reports
 from taskq.queue.scripts import load
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
 
@@ -35,6 +36,7 @@ class Queue:
         self.link = link
         self.name = name
         self.keys = Keys(prefix, name)
+        self.reports = Reports(link, self.keys)
         self._announced = False
 
     # -- producers

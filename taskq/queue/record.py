@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from taskq.task import Attempt, ErrorDetail, NewTask, Priority, Status, Task
+from taskq.task import Attempt, ErrorDetail, NewTask, Priority, Progress, Status, Task
 
 SCHEMA = 1
 
@@ -78,7 +78,7 @@ def _task(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task:
         return fields[name].decode("utf-8", "replace") if name in fields else None
 
     timeout_ms = number(b"timeout_ms")
-    detail = fields.get(b"error_detail")
+    detail, progress = fields.get(b"error_detail"), fields.get(b"progress")
     return Task(
         id=task_id,
         type=fields[b"type"].decode("utf-8", "replace"),
@@ -103,12 +103,18 @@ def _task(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task:
         result=fields.get(b"result"),
         error=text(b"error"),
         error_detail=msgspec.json.decode(detail) if detail else None,
+        progress=msgspec.json.decode(progress, type=Progress) if progress else None,
     )
 
 
 def detail_json(detail: ErrorDetail) -> bytes:
     """The stored form of an error's detail."""
     return msgspec.json.encode(detail)
+
+
+def progress_json(progress: Progress) -> bytes:
+    """The stored form of an attempt's progress."""
+    return msgspec.json.encode(progress)
 
 
 def _tags(stored: bytes) -> tuple[str, ...]:

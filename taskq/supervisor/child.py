@@ -39,6 +39,7 @@ from taskq.queue.embedded import EmbeddedPlan, fsync_files
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
+from taskq.supervisor.boardview import BoardView
 from taskq.supervisor.signals import become_subreaper, die_with_parent, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.supervisor.warden import watch
@@ -137,7 +138,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             backoff=config.tasks.defaults.backoff,
             max_crashes=config.tasks.max_crashes,
         ),
-        _Vouched(service.board, max(2.0, leases.heartbeat)),
+        BoardView(service.board, max(2.0, leases.heartbeat)),
         pipe,
         rhythm=Rhythm(heartbeat_s=leases.heartbeat, lease_s=leases.lease, reap_s=leases.reap),
         retention={
@@ -193,16 +194,6 @@ def listening_on(sock: socket.socket) -> str:
     """The URL of a bound socket."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Vouched:
-    def __init__(self, board: Board, within_s: float) -> None:
-        self.board = board
-        self.within_s = within_s
-
-    def alive(self, seat: int) -> bool:
-        slot = self.board.slot(seat)
-        return slot.state is not State.STARTING and slot.vouched_within(self.within_s)
 
 
 def _enter(

@@ -14,6 +14,7 @@ import time
 
 import msgspec
 
+from taskq.supervisor.words import WORD_BYTES, Word
 from taskq.worker.control import State, StopReason
 
 _TEXT = 128
@@ -61,11 +62,17 @@ class Board:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        flags = ctypes.sizeof(_FlagMemory)
-        self._memory = mmap.mmap(-1, flags + size * ctypes.sizeof(_SlotMemory))
+        flags, slot = ctypes.sizeof(_FlagMemory), ctypes.sizeof(_SlotMemory)
+        self._memory = mmap.mmap(-1, flags + size * (slot + WORD_BYTES))
         self._flags = _FlagMemory.from_buffer(self._memory, 0)
+        words = flags + size * slot
         self._slots = [
-            Slot(_SlotMemory.from_buffer(self._memory, flags + i * ctypes.sizeof(_SlotMemory)), self) for i in range(size)
+            Slot(
+                _SlotMemory.from_buffer(self._memory, flags + i * slot),
+                Word(self._memory, words + i * WORD_BYTES),
+                self,
+            )
+            for i in range(size)
         ]
 
     def slot(self, index: int) -> Slot:
@@ -103,9 +110,12 @@ class Board:
 class Slot:
     """One worker's slot. The first half implements the worker's `Control`, the second half is the supervisor's."""
 
-    def __init__(self, memory: _SlotMemory, board: Board) -> None:
+    def __init__(self, memory: _SlotMemory, word: Word, board: Board) -> None:
         self._memory = memory
+        self._word = word
         self._board = board
+        self.progress = word.say
+        self.told = word.read
 
     # -- the worker's side
 
@@ -119,6 +129,7 @@ class Slot:
     ) -> int:
         """Say that an attempt runs from now on. The serial number is written last: with it the rest is valid."""
         now = time.monotonic_ns()
+        self._word.clear()
         memory = self._memory
         memory.task_id = task_id.encode()[: _TEXT - 1]
         memory.type = type_.encode()[: _TEXT - 1]
@@ -129,6 +140,10 @@ class Slot:
         memory.serial += 1
         memory.state = State.RUNNING
         return int(memory.serial)
+
+    def stopping(self) -> bool:
+        """True once the running attempt shall stop."""
+        return bool(self._memory.stop_serial == self._memory.serial)
 
     def settling(self) -> None:
         """Say that the attempt has ended and is being written."""

@@ -224,6 +224,7 @@ def _death(seat: Seat, running: Running | None, code: int) -> Died:
     if seat.killed_for is not StopReason.NONE:
         cause = seat.killed_for.name.lower()
     signal_name, exit_code = cause_of(code)
+    told = seat.slot.told() if running else None
     return Died(
         worker_id=seat.worker_id,
         queue=seat.pool.queue,
@@ -233,6 +234,7 @@ def _death(seat: Seat, running: Running | None, code: int) -> Died:
         exit_code=exit_code,
         signal=signal_name,
         peak_rss_bytes=seat.peak_of(running) or None,
+        progress=told[1] if told else None,
         limit_s=round((running.deadline_ns - running.started_ns) / 1e9, 3) if running and running.deadline_ns else None,
     )
 

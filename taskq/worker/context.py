@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from taskq.task import Attempt
+from taskq.worker.control import Reporter
 
 
 class Context:
@@ -19,15 +20,34 @@ class Context:
 
     __taskq_context__: ClassVar[bool] = True
 
-    def __init__(self, attempt: Attempt, worker_id: str, deadline: float | None) -> None:
+    def __init__(self, attempt: Attempt, worker_id: str, deadline: float | None, reporter: Reporter | None = None) -> None:
         self.id = attempt.id
         self.type = attempt.type
         self.attempt = attempt.attempt
         self.retries = attempt.retries
         self.tags = attempt.tags
         self.deadline = deadline
+        self._reporter = reporter
         fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt, "worker_id": worker_id}
         self.log: logging.LoggerAdapter[logging.Logger] = _TaskLog(logging.getLogger("taskq.task"), fields)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell how far the attempt has come, in units of your own; whoever looks at the task sees it within a second.
+
+        Costs less than a microsecond, so it may be called for every step; it never blocks, whatever Redis does. Of a long
+        `message` the beginning is kept. From any thread, and from forked children. Raises TypeError for wrong types.
+        """
+        if self._reporter is not None:
+            self._reporter.progress(done, total, message)
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the attempt shall stop: it was cancelled or deleted, ran into a limit, or a drain has run out.
+
+        The same moment raises StopTask in the main thread; this is for loops in other threads and in children, and for
+        handlers that have caught StopTask to clean up.
+        """
+        return self._reporter is not None and self._reporter.stopping()
 
     def remaining_s(self) -> float | None:
         """Seconds until the time limit (never below 0); None without one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
+from taskq.task import Progress
+
 
 class StopReason(enum.IntEnum):
     """Why the supervisor interrupts a running attempt."""
@@ -27,7 +29,17 @@ class State(enum.IntEnum):
     ENDED = 4
 
 
-class Control(Protocol):
+class Reporter(Protocol):
+    """The part of a slot that a running handler uses, from any of its threads or forked children."""
+
+    def progress(self, done: float, total: float | None, message: str) -> None:
+        """Say how far the attempt has come. Never blocks. Raises TypeError for what is no number or no text."""
+
+    def stopping(self) -> bool:
+        """True once the running attempt shall stop."""
+
+
+class Control(Reporter, Protocol):
     """A worker's slot: it reports, and it reads what the supervisor wants."""
 
     def report(self, state: State) -> None:
@@ -37,6 +49,9 @@ class Control(Protocol):
         self, task_id: str, type_: str, attempt: int, *, timeout_s: float | None, memory_limit_bytes: int | None
     ) -> int:
         """Say that an attempt runs from now on, with its limits (None: none); returns its serial number in this worker."""
+
+    def told(self) -> tuple[int, Progress] | None:
+        """What the running attempt said last about its progress, and a number that differs from word to word."""
 
     def settling(self) -> None:
         """Say that the attempt has ended and is being written; limits no longer apply."""

@@ -19,6 +19,7 @@ from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, S
 from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.queue.queue import Queue
+from taskq.queue.reports import Report
 from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released, Retried, Verdict
 from taskq.worker.context import Context
@@ -135,10 +136,11 @@ class Worker:
         self._titled_idle = False
         emit("task.started", task_id=attempt.id, type=attempt.type, queue=attempt.queue, attempt=attempt.attempt)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
-        context = Context(attempt, self.worker_id, deadline)
+        context = Context(attempt, self.worker_id, deadline, self.control)
         outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
         self.control.settling()
         self._damage = self._baseline.restore() if self._baseline else None
+        self._report(attempt)
         if failpoints.ARMED:
             failpoints.hit("P5", attempt.id)
         self.tasks_done += 1
@@ -152,6 +154,16 @@ class Worker:
         _log_settled(attempt, outcome, verdict, time.monotonic() - started)
         self.control.end()
         return following
+
+    def _report(self, attempt: Attempt) -> None:
+        """Send what the attempt told last: maintenance looks only now and then."""
+        told = self.control.told()
+        if told is None:
+            return
+        try:
+            self.queue.reports.progress([Report(self.worker_id, attempt.id, attempt.attempt, told[1])])
+        except (QueueFull, QueueRefused):
+            pass  # the settle that follows says what is wrong; this was only information
 
     def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
         match outcome:

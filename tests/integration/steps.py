@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from taskq.queue.queue import Queue
-from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
+from taskq.queue.reports import Report
+from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Progress, Status, Verdict
 
 LEASE_S = 60.0
 PAUSE_S = 30.0
@@ -79,6 +80,11 @@ def lease_ms(queue: Queue, worker: str) -> float:
 def reap(queue: Queue, worker: str, *, dead: bool = True, max_crashes: int = 3) -> list[Any]:
     """One reap, with the usual words."""
     return list(queue.reap(worker, dead=dead, max_crashes=max_crashes, error="boom", detail=DETAIL))
+
+
+def tell(queue: Queue, worker: str, attempt: Attempt, progress: Progress) -> int:
+    """One report of progress; 1 when it was noted."""
+    return queue.reports.progress([Report(worker, attempt.id, attempt.attempt, progress)])
 
 
 def record(queue: Queue, task_id: str) -> dict[str, str]:

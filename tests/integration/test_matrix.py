@@ -12,7 +12,7 @@ import pytest
 from taskq.errors import TaskNotFound
 from taskq.queue import gate, scripts
 from taskq.queue.queue import Queue
-from taskq.task import Attempt, Priority, Status
+from taskq.task import Attempt, Priority, Progress, Status
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
@@ -27,6 +27,7 @@ from tests.integration.steps import (
     snapshot,
     started,
     status,
+    tell,
 )
 
 GONE = "gone"
@@ -140,6 +141,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "delete": lambda case: case.queue.delete(case.task_id),
     "requeue": lambda case: case.queue.requeue(case.task_id),
     "trim": trim,
+    "progress": lambda case: tell(case.queue, case.me, case.attempt, Progress(1, 2, "half")),
     "extend": lambda case: case.queue.extend([case.me], LEASE_S, PAUSE_S),
     "lapsed": lambda case: case.queue.lapsed(PAUSE_S),
     "join": lambda case: case.queue.join(case.me, LEASE_S, b'{"host": "here"}'),
@@ -158,6 +160,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("retry", "mine"): "scheduled",
     ("fail", "mine"): "failed",
     ("release", "mine"): "pending",
+    ("progress", "mine"): "processing",
     **{(verb, state): "pending" for verb in ("reap dead", "reap lapsed") for state in ("claimed", "mine")},
     ("promote", "due"): "pending",
     **{("cancel", state): "cancelled" for state in STATES if state not in ("completed", "failed", "cancelled", "missing")},

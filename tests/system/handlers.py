@@ -104,6 +104,31 @@ def swell_and_die(ctx: Context, megabytes: int, seconds: float) -> None:
     time.sleep(len(kept))
 
 
+@task("tell.then.hold")
+def tell_then_hold(ctx: Context, seconds: int) -> str:
+    """Speaks many times at once, then keeps the GIL."""
+    for done in range(1, 101):
+        ctx.progress(done, 100, f"step {done}")
+    ctypes.PyDLL(None).sleep(seconds)
+    return "held"
+
+
+@task("tell.and.die")
+def tell_and_die(ctx: Context) -> None:
+    ctx.progress(7, 9, "about to die")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task("tell.while.stopping")
+def tell_while_stopping(ctx: Context) -> None:
+    try:
+        while True:
+            time.sleep(0.01)
+    except BaseException:
+        note(ctx, f"cancelled={ctx.cancelled}")
+        raise
+
+
 @task("exit")
 def exit_hard(code: int) -> None:
     os._exit(code)
@@ -180,3 +205,12 @@ def spawn(seconds: float = 0.0) -> list[int]:
     Path(os.environ["TASKQ_TEST_LOG"] + ".pids").write_text(f"{inside.pid} {outside.pid}")
     time.sleep(seconds)
     return [inside.pid, outside.pid]
+
+
+@task("tell.slowly")
+def tell_slowly(ctx: Context, seconds: float) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        ctx.progress(time.monotonic() - began, seconds)
+        time.sleep(0.001)
+    note(ctx, "told")

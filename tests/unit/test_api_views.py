@@ -8,7 +8,7 @@ import pytest
 from taskq.api.views import enqueued_task, millisecond, queue_view, second, task_view, worker_view
 from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
-from taskq.task import NewTask, Priority, Status, Task
+from taskq.task import NewTask, Priority, Progress, Status, Task
 
 ID = "5335d502-a2c7-4abd-9496-c64692b43869"
 CREATED_MS = 1_769_943_212_987
@@ -103,6 +103,20 @@ def test_moments_are_cut_off_and_never_rounded_up() -> None:
     assert second(999) == "1970-01-01T00:00:00Z"
     assert millisecond(999) == "1970-01-01T00:00:00.999Z"
     assert millisecond(253_402_300_799_999) == "9999-12-31T23:59:59.999Z"
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (Progress(3.0, 10.0, "resizing"), {"done": 3, "total": 10, "message": "resizing"}),
+        (Progress(0.5), {"done": 0.5}),
+        (Progress(0), {"done": 0}),
+    ],
+)
+def test_progress_shows_what_the_handler_said(progress: Progress, expected: dict[str, object]) -> None:
+    task = Task(id=ID, type="echo", queue="default", status=Status.PROCESSING, progress=progress)
+
+    assert shown(task_view(task))["progress"] == expected
 
 
 def test_a_queue_shows_its_counts_and_no_wait_where_nothing_waits() -> None:

@@ -33,7 +33,7 @@ local function start(id)
     attempt = attempt + 1
     redis.call('HSET', key, 'status', 'processing', 'worker_id', worker_id, 'attempt', attempt,
       'started_at', now, 'updated_at', now)
-    redis.call('HDEL', key, 'settled', 'run_at', 'finished_at')
+    redis.call('HDEL', key, 'settled', 'run_at', 'finished_at', 'progress')
   elseif record[2] ~= 'processing' or record[3] ~= worker_id then
     redis.call('LREM', processing, 1, id)
     return nil
