@@ -18,6 +18,7 @@ from taskq.log import emit
 from taskq.queue import embedded
 from taskq.registry import import_handlers, registry
 from taskq.supervisor.child import Service
+from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.slots import Board
 from taskq.supervisor.supervisor import Supervisor
 
@@ -114,6 +115,7 @@ def serve(load: Callable[[], config.Config]) -> int:
         catalog=publish(registry, settings.tasks.defaults),
         board=Board(2 * workers + SPARE_SEATS),
         url=settings.redis.url or (plan.url if plan else ""),
+        outputs=Outputs(),
         sock=sock,
         embedded=plan,
     )

@@ -102,6 +102,15 @@ def above_zero(kind: Kind) -> Kind:
     return Kind(expected=f"{article} non-zero {rest}", parse=parse, show=kind.show)
 
 
+def at_most(kind: Kind, limit: int) -> Kind:
+    """The same kind up to `limit`, which itself is allowed."""
+
+    def parse(value: object) -> Any:
+        return found if (found := kind.parse(value)) <= limit else _refuse()
+
+    return Kind(expected=f"{kind.expected}, at most {kind.show(limit)}", parse=parse, show=kind.show)
+
+
 def masked_url(url: str) -> str:
     """The URL with `***` in place of its password, or of a user without one, who often is a password that lacks its
     colon. Takes any text, because a refused one is shown as well, and masks too much rather than too little."""

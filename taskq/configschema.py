@@ -24,6 +24,7 @@ from taskq.configkinds import (
     Address,
     Kind,
     above_zero,
+    at_most,
     integer,
     masked_url,
     number,
@@ -83,12 +84,13 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tasks(msgspec.Struct, frozen=True, kw_only=True, rename={"import_": "import"}):
-    """Handlers and how they run. `result_max` is in bytes; `kill_grace` is the seconds between asking a handler to stop
-    and killing it; `max_crashes` workers may die under a task before it counts as failed."""
+    """Handlers and how they run. `result_max` and `output_max` are in bytes; `kill_grace` is the seconds between asking a
+    handler to stop and killing it; `max_crashes` workers may die under a task before it counts as failed."""
 
     import_: Annotated[tuple[str, ...], MODULES] = ()
     builtin: Truth = True
     result_max: SomeBytes = 1024**2
+    output_max: Annotated[int, at_most(BYTES, 1024**2)] = 64 * 1024
     kill_grace: Seconds = 5.0
     max_crashes: Annotated[int, integer(1, 100)] = 3
     defaults: Defaults = Defaults()

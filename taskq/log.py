@@ -2,6 +2,9 @@
 
 All processes of a service share one standard output, so a line must reach it in a single `write`. Payloads, results and
 credentials are never logged. `EVENTS` is the whole vocabulary; `emit` refuses any other word.
+
+While a worker runs a task, whatever is logged bears the task's fields, and what its handler logs goes into the task's
+captured output as well.
 """
 
 from __future__ import annotations
@@ -72,23 +75,50 @@ NEWLINE = "\n"
 FORMATS = ("json", "console")
 LEVELS = ("debug", "info", "warning", "error")
 
+TASK_LOGGER = "taskq.task"
+"""The logger behind `Context.log`: the only one of ours whose lines are the handler's."""
+
 _root = logging.getLogger("taskq")
 _identity: dict[str, Any] = {}
+_task: dict[str, Any] = {}
+_handlers: list[logging.Handler] = []
 
 
-def set_up(*, level: str, format_: str, fd: int = 1) -> None:
-    """Send every log line of this process to `fd`, at `level` or above, as `json` or `console`."""
-    handler = _OneWrite(fd)
-    handler.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(fd)))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = None) -> None:
+    """Send every log line of this process to `fd`, at `level` or above, as `json` or `console`; what handlers of tasks log
+    also to `output_fd`, for people."""
+    main = _OneWrite(fd)
+    main.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(fd)))
+    _handlers[:] = [main]
+    if output_fd is not None:
+        output = _OneWrite(output_fd)
+        output.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        output.addFilter(_is_of_a_handler)
+        _handlers.append(output)
+    logging.basicConfig(level=level.upper(), handlers=_handlers, force=True)
     # waitress warns once for each request that waits for a thread: under load that is every request.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def restore() -> None:
+    """Undo what a task's handler may have done to the root of logging, so that our lines still get through."""
+    if logging.root.handlers != _handlers:
+        logging.root.handlers[:] = _handlers
+    _root.disabled = logging.root.disabled = False
+    if logging.root.manager.disable:
+        logging.disable(logging.NOTSET)
 
 
 def identify(**fields: Any) -> None:
     """Put `fields` (process, worker_id) on every later line of this process."""
     _identity.clear()
     _identity.update(fields)
+
+
+def set_task(**fields: Any) -> None:
+    """Put `fields` (task_id, attempt) on every later line of this process, whoever logs it; without any, take them off."""
+    global _task
+    _task = fields
 
 
 def emit(event: str, /, level: int = logging.INFO, message: str = "", **fields: Any) -> None:
@@ -128,6 +158,7 @@ class _Json(JsonFormatter):
         log_data["event"] = own.pop("event", record.name)
         message = own.pop("message", "")
         log_data.update(_identity)
+        log_data.update(_task)
         log_data.update(own)
         log_data["message"] = message
 
@@ -144,12 +175,17 @@ class _Console(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {k: v for k, v in vars(record).items() if k not in self._STANDARD}
-        shown = " ".join(f"{key}={value}" for key, value in {**_identity, **fields}.items())
+        shown = " ".join(f"{key}={value}" for key, value in {**_identity, **_task, **fields}.items())
         event = getattr(record, "event", record.name)
         line = _printable(f"{_moment(record)[11:23]} {record.levelname.lower():7} {event:22} {record.getMessage()}  {shown}")
         code = self._COLOURS.get(record.levelno) if self.colour else None
         line = f"\x1b[{code}m{line}\x1b[0m" if code else line
         return f"{line}\n{_printable(self.formatException(record.exc_info), keep=NEWLINE)}" if record.exc_info else line
+
+
+def _is_of_a_handler(record: logging.LogRecord) -> bool:
+    """True for a line that a task's handler logs, false for what the service says about itself."""
+    return bool(_task) and (record.name == TASK_LOGGER or record.name.partition(".")[0] != "taskq")
 
 
 def _printable(text: str, keep: str = "") -> str:

@@ -9,6 +9,7 @@ from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
+from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
 from taskq.api.types import TypeItem, Types
@@ -26,6 +27,7 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/tasks/{task_id}", TaskItem(context))
     app.add_route("/tasks/{task_id}/cancel", TaskCancel(context))
     app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))
+    app.add_route("/tasks/{task_id}/logs", TaskLogs(context))
     app.add_route("/queues", Queues(context))
     app.add_route("/queues/{name}", QueueItem(context))
     app.add_route("/queues/{name}/pause", QueuePause(context))

@@ -14,7 +14,8 @@ from taskq.registry import Registry
 class ApiSettings:
     """`max_body_bytes` bounds a request's body after any chunked coding is undone, `max_batch_bytes` that of a batch;
     `default_queue` and `default_max_retry` are for tasks that name none; `threads` requests are handled at once, of at most
-    `connection_limit` connections, and a connection that stays silent for `channel_timeout_s` is closed."""
+    `connection_limit` connections, and a connection that stays silent for `channel_timeout_s` is closed. Of what an attempt
+    printed the newest `output_max_bytes` are shown."""
 
     max_body_bytes: int = 1 << 20
     max_batch_bytes: int = 1 << 24
@@ -23,6 +24,7 @@ class ApiSettings:
     threads: int = 8
     connection_limit: int = 1000
     channel_timeout_s: int = 30
+    output_max_bytes: int = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)

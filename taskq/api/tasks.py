@@ -87,7 +87,7 @@ class TaskItem:
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """One task."""
-        _show(resp, _get(self._context, _checked(task_id)))
+        _show(resp, find_task(self._context, task_id))
 
     on_head = on_get
 
@@ -140,6 +140,11 @@ class TaskRequeue:
         emit("task.requeued", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
         resp.status = falcon.HTTP_202
         _show(resp, _get(self._context, task_id))
+
+
+def find_task(context: ApiContext, task_id: str) -> Task:
+    """The task that a path names. Raises TaskNotFound."""
+    return _get(context, _checked(task_id))
 
 
 def _checked(task_id: str) -> str:

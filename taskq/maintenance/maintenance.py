@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 
 import msgspec
 
@@ -78,12 +79,13 @@ class Maintenance:
         *,
         rhythm: Rhythm,
         retention: Mapping[Status, float],
+        output_kept_bytes: int = 1 << 16,
         fsync: Callable[[], None] | None = None,
     ) -> None:
         self.inspector = inspector
         self.undertaker = undertaker
         self.seats = seats
-        self.reporter = Reporter(inspector, seats)
+        self.reporter = Reporter(inspector, seats, output_kept_bytes)
         self.pipe = pipe
         self.rhythm = rhythm
         self.retention = retention
@@ -98,6 +100,7 @@ class Maintenance:
             Duty("extend", rhythm.heartbeat_s, self.extend),
             Duty("stops", STOPS_EVERY_S, self.pass_on_stops),
             Duty("progress", REPORT_EVERY_S, self.pass_on_progress),
+            Duty("output", REPORT_EVERY_S, self.pass_on_output),
             Duty("promote", PROMOTE_EVERY_S, self.promote),
             Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
@@ -166,6 +169,11 @@ class Maintenance:
         self.reporter.progress(self.workers)
         return False
 
+    def pass_on_output(self) -> bool:
+        """Put into Redis what running attempts have printed."""
+        self.reporter.output(self.workers)
+        return False
+
     def promote(self) -> bool:
         """Move due tasks of every queue to pending."""
         moved = [self.inspector.queue(name).promote()[0] for name in self.queues]
@@ -222,7 +230,10 @@ class Maintenance:
         """Sleep, but wake at once for a message."""
         while self.pipe.poll(timeout_s):
             timeout_s = 0.0
-            match for_maintenance(self.pipe.recv_bytes()):
+            message = for_maintenance(self.pipe.recv_bytes())
+            if not isinstance(message, Quit) and message.output:
+                self.reporter.watch(message.worker_id, recv_handle(self.pipe))
+            match message:
                 case Born() as born:
                     self.workers[born.worker_id] = born
                     if born.queue not in self.queues:

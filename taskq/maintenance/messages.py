@@ -8,17 +8,20 @@ from taskq.task import Progress
 
 
 class Born(msgspec.Struct, frozen=True, tag=True):
-    """A worker was forked; it sits in slot `seat` of the shared memory and serves `queue`."""
+    """A worker was forked; it sits in slot `seat` of the shared memory and serves `queue`. With `output` the descriptor of
+    its output file follows the message."""
 
     worker_id: str
     queue: str
     seat: int
+    output: bool = False
 
 
 class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A worker process has ended. `cause` is exited, crash, timeout, memory, cancelled, drain or lease; `task_id` and
     `attempt` tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into,
-    `progress` what the attempt said last."""
+    `progress` what the attempt said last. With `output` the descriptor of its output file
+    follows the message."""
 
     worker_id: str
     queue: str
@@ -30,6 +33,7 @@ class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     peak_rss_bytes: int | None = None
     limit_s: float | None = None
     progress: Progress | None = None
+    output: bool = False
 
 
 class Quit(msgspec.Struct, frozen=True, tag=True):

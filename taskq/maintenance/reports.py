@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
+from taskq import output
 from taskq.errors import QueueFull, QueueRefused
 from taskq.maintenance.messages import Born, Died
 from taskq.queue.inspect import Inspector
-from taskq.queue.reports import Report
+from taskq.queue.reports import Holder
 from taskq.task import Progress
 
 
@@ -22,6 +25,10 @@ class Held(msgspec.Struct, frozen=True):
     task_id: str
     attempt: int
     told: tuple[int, Progress] | None
+
+    def by(self, worker_id: str) -> Holder:
+        """The attempt as the one that this worker runs."""
+        return Holder(worker_id, self.task_id, self.attempt)
 
 
 class Seats(Protocol):
@@ -35,38 +42,79 @@ class Seats(Protocol):
 
 
 class Reporter:
-    """Remembers what was sent, so that only news are."""
+    """Remembers what was sent, so that only news are. Owns the descriptors that `watch` takes."""
 
-    def __init__(self, inspector: Inspector, seats: Seats) -> None:
+    def __init__(self, inspector: Inspector, seats: Seats, output_kept_bytes: int) -> None:
         self.inspector = inspector
         self.seats = seats
-        self._sent: dict[str, tuple[int, int]] = {}
+        self.output_kept_bytes = output_kept_bytes
+        self._files: dict[str, int] = {}
+        self._told: dict[str, tuple[int, int]] = {}
+        self._printed: dict[str, tuple[int, int]] = {}
+
+    def watch(self, worker_id: str, fd: int) -> None:
+        """Read what a worker prints from this file, until its last words."""
+        if worker_id in self._files:
+            os.close(fd)
+        else:
+            self._files[worker_id] = fd
 
     def progress(self, workers: Mapping[str, Born]) -> None:
         """Send what the attempts of these workers have said since the last call."""
-        news: defaultdict[str, dict[Report, tuple[int, int]]] = defaultdict(dict)
+        news: defaultdict[str, dict[Holder, tuple[Progress, tuple[int, int]]]] = defaultdict(dict)
         for worker_id, born in workers.items():
             held = self.seats.held(born.seat)
             if held is None or held.told is None:
                 continue
             number, progress = held.told
-            if self._sent.get(worker_id) != (held.serial, number):
-                news[born.queue][Report(worker_id, held.task_id, held.attempt, progress)] = (held.serial, number)
-        for name, reports in news.items():
-            self._send(name, list(reports))
-            self._sent.update((report.worker_id, sent) for report, sent in reports.items())
+            if self._told.get(worker_id) != (held.serial, number):
+                news[born.queue][held.by(worker_id)] = (progress, (held.serial, number))
+        for name, said in news.items():
+            with _room_for_others():
+                self.inspector.queue(name).reports.progress([(holder, progress) for holder, (progress, _) in said.items()])
+            self._told.update((holder.worker_id, mark) for holder, (_, mark) in said.items())
+
+    def output(self, workers: Mapping[str, Born]) -> None:
+        """Send what the attempts of these workers have printed since the last call."""
+        for worker_id, born in workers.items():
+            fd = self._files.get(worker_id)
+            if fd is not None and output.size(fd) > 0:
+                self._send_output(worker_id, born, fd)
 
     def last_words(self, died: Died) -> None:
-        """Send what the attempt of a worker that has died said last. To be called while it still holds its task."""
-        self._sent.pop(died.worker_id, None)
-        if died.task_id is not None and died.progress is not None:
-            try:
-                self._send(died.queue, [Report(died.worker_id, died.task_id, died.attempt, died.progress)])
-            except QueueRefused:
-                pass  # what settles the task must not wait for what only informs
+        """Send what the attempt of a worker that died said and printed last. To be called while it still holds its task."""
+        fd = self._files.get(died.worker_id)
+        if died.task_id is not None:
+            holder = Holder(died.worker_id, died.task_id, died.attempt)
+            reports = self.inspector.queue(died.queue).reports
+            with _room_for_others(), contextlib.suppress(QueueRefused):
+                if died.progress is not None:
+                    reports.progress([(holder, died.progress)])
+                if fd is not None and (blocks := output.blocks(fd, self.output_kept_bytes)):
+                    reports.output(holder, blocks, self.output_kept_bytes)
+        if fd is not None:
+            os.close(self._files.pop(died.worker_id))
+        self._told.pop(died.worker_id, None)
+        self._printed.pop(died.worker_id, None)
 
-    def _send(self, queue: str, reports: list[Report]) -> None:
-        try:
-            self.inspector.queue(queue).reports.progress(reports)
-        except QueueFull:
-            pass  # a full Redis needs its room for what ends tasks
+    def _send_output(self, worker_id: str, born: Born, fd: int) -> None:
+        held = self.seats.held(born.seat)
+        if held is None:
+            return  # the worker sends the rest itself
+        serial, sent = self._printed.get(worker_id, (0, 0))
+        since = sent if serial == held.serial else 0
+        if output.size(fd) == since:
+            return
+        blocks = output.blocks(fd, self.output_kept_bytes, since)
+        still = self.seats.held(born.seat)
+        if not blocks or still is None or still.serial != held.serial:
+            return  # what was read may be the output of two attempts
+        with _room_for_others():
+            self.inspector.queue(born.queue).reports.output(held.by(worker_id), blocks, self.output_kept_bytes)
+        offset, last = blocks[-1]
+        self._printed[worker_id] = (held.serial, offset + len(last))
+
+
+def _room_for_others() -> contextlib.AbstractContextManager[None]:
+    """A full Redis needs its room for what ends tasks: what only informs is let go."""
+    return contextlib.suppress(QueueFull)

@@ -15,6 +15,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :accepted:<id>           string  what a repeatable enqueue was answered, created_at and run_at; expires
     :tasks                   zset    every id by the moment it was created, ms
     :task:<id>               hash    the record; `queue/record.py` knows its fields
+    :output:<id>             hash    what the task printed: `<attempt>:<offset>` to a block of bytes; missing without any
     :leases                  zset    worker id by the end of its lease, ms
     :workers                 hash    worker id to a JSON object that tells where it runs
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
@@ -58,6 +59,7 @@ class Keys:
         self.accepted_prefix = f"{tag}:accepted:"
         self.tasks = f"{tag}:tasks"
         self.task_prefix = f"{tag}:task:"
+        self.output_prefix = f"{tag}:output:"
         self.processing_prefix = f"{tag}:processing:"
         self.leases = f"{tag}:leases"
         self.workers = f"{tag}:workers"

@@ -84,10 +84,9 @@ class Queue:
 
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
-        ended = ("completed", "failed", "cancelled", "tasks", "task_prefix", "processing_prefix", "stops", "unreadable")
-        reply = self._script(
-            "delete", *self._lists(), "scheduled", *ended, "paused", "expiring", "unique_prefix", args=[task_id]
-        )
+        sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
+        rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix", "output_prefix")
+        reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
@@ -224,7 +223,7 @@ class Queue:
 
     def trim(self, status: Status, kept_s: float) -> int:
         """Remove tasks that ended as `status` more than `kept_s` ago, at most BATCH; returns how many."""
-        keys = [self.keys.ended(status), *self._names("tasks", "task_prefix", "expiring", "unique_prefix")]
+        keys = [self.keys.ended(status), *self._names("tasks", "task_prefix", "expiring", "unique_prefix", "output_prefix")]
         return int(self.link.script(load("trim"), keys, [_ms(kept_s), BATCH]))
 
     def stops(self, worker_ids: Sequence[str]) -> list[Stop]:

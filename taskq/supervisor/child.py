@@ -40,10 +40,12 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
 from taskq.supervisor.boardview import BoardView
-from taskq.supervisor.signals import become_subreaper, die_with_parent, reset_in_child
+from taskq.supervisor.outputs import Outputs
+from taskq.supervisor.signals import STACKS, become_subreaper, die_with_parent, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.supervisor.warden import watch
 from taskq.task import Status
+from taskq.worker.capture import Capture
 from taskq.worker.control import State
 from taskq.worker.executor import Defaults
 from taskq.worker.worker import STOP_SIGNAL, Recycling, Worker
@@ -62,6 +64,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Published
     board: Board
     url: str
+    outputs: Outputs
     sock: socket.socket | None
     embedded: EmbeddedPlan | None
 
@@ -87,7 +90,8 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     service.board.slot(seat).report(State.STARTING)
     become_subreaper()
     pool = service.config.pools[pool_name]
-    _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False)
+    capture = _capture(service, worker_id)
+    _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False, capture=capture)
     if pool.nice:
         os.nice(pool.nice)
     slot = service.board.slot(seat)
@@ -101,6 +105,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
         pool=pool_name,
         defaults=_defaults(service.config),
         recycling=Recycling(max_tasks=pool.max_tasks, max_memory_bytes=pool.max_memory),
+        capture=capture,
     )
     try:
         queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool, service.catalog), service.catalog)
@@ -111,7 +116,11 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
         sys.exit(0)  # Redis stayed away until the service ended
     slot.report(State.IDLE)
     emit("worker.started", pool=pool_name, queue=pool.queue)
-    sys.exit(WORKER_EXITS[worker.run().reason])
+    try:
+        sys.exit(WORKER_EXITS[worker.run().reason])
+    except Exception:
+        capture.release()
+        raise
 
 
 def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
@@ -140,6 +149,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
         ),
         BoardView(service.board, max(2.0, leases.heartbeat)),
         pipe,
+        output_kept_bytes=config.tasks.output_max,
         rhythm=Rhythm(heartbeat_s=leases.heartbeat, lease_s=leases.lease, reap_s=leases.reap),
         retention={
             Status.COMPLETED: retention.completed,
@@ -166,6 +176,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
         max_batch_bytes=config.api.max_batch_body,
         default_max_retry=config.tasks.defaults.max_retry,
         threads=config.api.threads,
+        output_max_bytes=config.tasks.output_max,
     )
     app = create_app(
         ApiContext(
@@ -197,20 +208,42 @@ def listening_on(sock: socket.socket) -> str:
 
 
 def _enter(
-    parent: int, service: Service, process: str, process_id: str, title: str, *, keep_socket: bool, outlive: bool = False
+    parent: int,
+    service: Service,
+    process: str,
+    process_id: str,
+    title: str,
+    *,
+    keep_socket: bool,
+    outlive: bool = False,
+    capture: Capture | None = None,
 ) -> None:
     reset_in_child()
     if not outlive:
         die_with_parent(parent)
     random.seed()
     failpoints.reseed()
-    log.set_up(level=service.config.logging.level, format_=service.config.logging.format)
+    logging = service.config.logging
+    if capture is None:
+        service.outputs.keep_only()
+        log.set_up(level=logging.level, format_=logging.format)
+    else:
+        capture.install(STACKS)
+        log.set_up(level=logging.level, format_=logging.format, fd=capture.log_fd, output_fd=capture.fd)
     log.identify(process=process, worker_id=process_id)
     setproctitle(f"taskq: {title}")
     if service.sock is not None and not keep_socket:
         service.sock.close()
     if service.embedded is not None:
         os.close(service.embedded.lock)  # only the supervisor and the server hold the data directory
+
+
+def _capture(service: Service, worker_id: str) -> Capture:
+    service.outputs.keep_only(worker_id)
+    fd = service.outputs.fd(worker_id)
+    if fd is None:
+        raise RuntimeError("a worker needs the file for its output")
+    return Capture(fd, service.config.tasks.output_max)
 
 
 def _examine(link: Link, *, require_persistence: bool) -> None:

@@ -11,6 +11,9 @@ import select
 from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import send_handle
+
+import msgspec
 
 from taskq.maintenance.messages import (
     Born,
@@ -24,6 +27,7 @@ from taskq.maintenance.messages import (
     for_supervisor,
 )
 from taskq.supervisor.child import FORK, Service, fork, maintenance_child
+from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.seats import Seat, restart_delay_s
 
 QUICK_DEATH_S = 10.0
@@ -32,7 +36,8 @@ QUICK_DEATH_S = 10.0
 class Nurse:
     """Keeps one maintenance process running and informed."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
         self.process: BaseProcess | None = None
         self.unburied: dict[str, Died] = {}
         self._pipe: Connection | None = None
@@ -82,6 +87,7 @@ class Nurse:
                 message = for_supervisor(self._pipe.recv_bytes())
                 if isinstance(message, Buried):
                     self.unburied.pop(message.worker_id, None)
+                    self.outputs.close(message.worker_id)
                 else:
                     heard.append(message)
         except (EOFError, OSError):
@@ -104,13 +110,27 @@ class Nurse:
 
     def _flush(self) -> None:
         try:
-            while self._outbox and self._pipe is not None and select.select([], [self._pipe], [], 0)[1]:
-                self._pipe.send_bytes(encode(self._outbox[0]))
+            while self._outbox and self._pipe is not None and _takes_more(self._pipe):
+                self._send(self._pipe, self._outbox[0])
                 self._outbox.popleft()
         except OSError:
             self._close_pipe()  # it has ended; everything is told to its successor
+
+    def _send(self, pipe: Connection, message: ToMaintenance) -> None:
+        output = None if isinstance(message, Quit) else self.outputs.fd(message.worker_id)
+        if isinstance(message, Quit) or output is None:
+            pipe.send_bytes(encode(message))
+        else:
+            pipe.send_bytes(encode(msgspec.structs.replace(message, output=True)))
+            send_handle(pipe, output, self.process.pid if self.process else None)
 
     def _close_pipe(self) -> None:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
+
+
+def _takes_more(pipe: Connection) -> bool:
+    poll = select.poll()  # unlike select(), it takes any descriptor
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(0))

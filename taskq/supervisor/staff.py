@@ -170,6 +170,7 @@ class Staff:
         replaces = seat.worker_id or None
         seat.slot.reset()
         worker_id = new_id(f"w{seat.index + 1}")
+        self.service.outputs.create(worker_id)
         seat.process = fork(worker_child, self.service, seat.index, worker_id, seat.pool_name)
         pid = _pid(seat)
         try:
@@ -192,6 +193,7 @@ class Staff:
         end_group(pid)
         running = seat.slot.running()
         died = _death(seat, running, code)
+        at_fault = died.cause == "crash" and running is None and code != WORKER_EXITS["lease_lost"]
         emit(
             "worker.exited",
             logging.INFO if code == 0 else logging.WARNING,
@@ -201,9 +203,10 @@ class Staff:
             signal=died.signal,
             cause=died.cause,
             task_id=died.task_id,
+            output=self.service.outputs.tail(seat.worker_id) if at_fault else None,
         )
         self.nurse.tell(died)
-        seat.vacated(now, at_fault=died.cause == "crash" and running is None and code != WORKER_EXITS["lease_lost"])
+        seat.vacated(now, at_fault=at_fault)
 
     def _kill(self, seat: Seat, reason: StopReason) -> None:
         seat.killed_for = reason

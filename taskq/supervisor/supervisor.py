@@ -10,7 +10,7 @@ import enum
 import gc
 import logging
 import os
-import select
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -38,6 +38,8 @@ from taskq.worker.worker import STOP_SIGNAL
 TICK_S = 0.5
 STARTING_TICK_S = 0.02
 CLOSING_S = 6.0
+DESCRIPTORS_PER_SEAT = 3
+SPARE_DESCRIPTORS = 256
 CLOSING_AT_ONCE_S = 1.0
 
 
@@ -70,7 +72,7 @@ class Supervisor:
         self.signals = SignalQueue()
         self.notifier = Notifier()
         self.broker = Broker(service.embedded) if service.embedded else None
-        self.nurse = Nurse()
+        self.nurse = Nurse(service.outputs)
         self.staff = Staff(service, self.nurse)
         self.fronts = [Front(i + 1) for i in range(service.config.api.processes if service.sock else 0)]
         self.warden: BaseProcess | None = None
@@ -86,6 +88,7 @@ class Supervisor:
         become_subreaper()
         mark()
         setproctitle("taskq: supervisor")
+        _allow_descriptors(DESCRIPTORS_PER_SEAT * self.service.board.size + SPARE_DESCRIPTORS)
         gc.collect()
         gc.freeze()  # pages that no collection touches stay shared with the children
         if self.broker:
@@ -229,6 +232,7 @@ class Supervisor:
     def _tick(self) -> None:
         self.staff.vouch()
         self.staff.sample()
+        self.service.outputs.look_at_all(self.service.config.tasks.output_max)
         end_strays(set(self._pids()))
         self.notifier.tell("WATCHDOG=1")
 
@@ -264,10 +268,17 @@ class Supervisor:
             wakes.append(now + STARTING_TICK_S)
         if self.phase is not Phase.STOPPED:
             readable = [self.signals.fd, *([self.nurse.fd] if self.nurse.fd is not None else [])]
-            select.select(readable, [], [], max(0.0, min(wakes) - now))
+            self.service.outputs.wait(readable, min(wakes), self.service.config.tasks.output_max)
 
     def _pids(self) -> list[int]:
         processes = [self.nurse.process, self.warden, *(front.process for front in self.fronts)]
         processes += [seat.process for seat in self.staff.present]
         pids = [process.pid for process in processes if process is not None and process.pid]
         return pids + ([self.broker.pid] if self.broker and self.broker.pid else [])
+
+
+def _allow_descriptors(needed: int) -> None:
+    """Raise our own limit as far as we may: each worker takes some of our descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard))

@@ -13,8 +13,10 @@ import random
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
+from taskq import log
 from taskq.children import has_children, kill_children
 
 FD_SLACK = 16
@@ -36,9 +38,12 @@ _WATCHED = (
 
 
 class Baseline:
-    """The state of a worker process between two tasks. Main thread only."""
+    """The state of a worker process between two tasks; `private` are descriptors of ours beside standard output and error.
 
-    def __init__(self) -> None:
+    Main thread only.
+    """
+
+    def __init__(self, private: Sequence[int] = ()) -> None:
         self._directory = os.open(".", os.O_PATH | os.O_CLOEXEC)
         self._cwd = os.getcwd()
         self._umask = os.umask(0o077)
@@ -52,7 +57,7 @@ class Baseline:
         self._count = len(_descriptors())
         # our own connections come and go, whatever else is open stays open
         self._kept = frozenset(fd for fd in _descriptors() if not _is_socket(fd))
-        self._standard = [_identity(fd) for fd in (1, 2)]
+        self._ours = {fd: _identity(fd) for fd in (1, 2, *private)}
         self._reseed = random.SystemRandom().getrandbits
 
     def restore(self) -> str | None:
@@ -94,6 +99,7 @@ class Baseline:
             sys.settrace(None)
             sys.setprofile(None)
         random.seed(self._reseed(64))
+        log.restore()
 
     def _damage(self) -> str | None:
         if threading.active_count() > self._threads:
@@ -103,8 +109,8 @@ class Baseline:
             return f"the task left {len(open_now) - self._count} descriptors open"
         if not self._kept <= open_now:
             return "the task closed descriptors that are not its own"
-        if [_identity(fd) for fd in (1, 2)] != self._standard:
-            return "the task replaced standard output or standard error"
+        if any(_identity(fd) != identity for fd, identity in self._ours.items()):
+            return "the task replaced standard output, standard error or the log"
         return None
 
 

@@ -14,14 +14,15 @@ from types import FrameType
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import failpoints
+from taskq import failpoints, log
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.queue.queue import Queue
-from taskq.queue.reports import Report
+from taskq.queue.reports import Holder
 from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released, Retried, Verdict
+from taskq.worker.capture import Capture
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State
 from taskq.worker.executor import Defaults, Limits, execute, limits_of
@@ -60,6 +61,7 @@ class Worker:
         pool: str = "default",
         defaults: Defaults | None = None,
         recycling: Recycling | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self.worker_id = worker_id
         self.queue = queue
@@ -68,6 +70,7 @@ class Worker:
         self.pool = pool
         self.defaults = defaults or Defaults()
         self.recycling = recycling or Recycling()
+        self.capture = capture
         self.tasks_done = 0
         self._serial = 0
         self._titled_idle = False
@@ -79,7 +82,7 @@ class Worker:
     def run(self) -> Ending:
         """Work until drained, recycled or refused. Main thread only."""
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
-        self._baseline = Baseline()
+        self._baseline = Baseline(self.capture.fds if self.capture else ())
         try:
             return self._loop()
         except LeaseLost:
@@ -137,6 +140,7 @@ class Worker:
         emit("task.started", task_id=attempt.id, type=attempt.type, queue=attempt.queue, attempt=attempt.attempt)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline, self.control)
+        log.set_task(task_id=attempt.id, type=attempt.type, attempt=attempt.attempt)
         outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
         self.control.settling()
         self._damage = self._baseline.restore() if self._baseline else None
@@ -152,18 +156,24 @@ class Worker:
             self.queue.count_stale()
             self.queue.stop_done(self.worker_id)
         _log_settled(attempt, outcome, verdict, time.monotonic() - started)
+        log.set_task()
         self.control.end()
         return following
 
     def _report(self, attempt: Attempt) -> None:
-        """Send what the attempt told last: maintenance looks only now and then."""
+        """Send what the attempt said and printed last: maintenance looks only now and then."""
+        holder = Holder(self.worker_id, attempt.id, attempt.attempt)
         told = self.control.told()
-        if told is None:
-            return
+        printed = self.capture.finish() if self.capture else ()
         try:
-            self.queue.reports.progress([Report(self.worker_id, attempt.id, attempt.attempt, told[1])])
+            if told is not None:
+                self.queue.reports.progress([(holder, told[1])])
+            if self.capture and printed:
+                self.queue.reports.output(holder, printed, self.capture.kept_bytes)
         except (QueueFull, QueueRefused):
             pass  # the settle that follows says what is wrong; this was only information
+        if self.capture:
+            self.capture.empty()
 
     def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
         match outcome:

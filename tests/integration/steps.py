@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Callable, Collection
 from typing import Any
 
+from taskq.output import BLOCK_BYTES
 from taskq.queue.queue import Queue
-from taskq.queue.reports import Report
+from taskq.queue.reports import Holder
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Progress, Status, Verdict
 
 LEASE_S = 60.0
@@ -84,7 +85,13 @@ def reap(queue: Queue, worker: str, *, dead: bool = True, max_crashes: int = 3) 
 
 def tell(queue: Queue, worker: str, attempt: Attempt, progress: Progress) -> int:
     """One report of progress; 1 when it was noted."""
-    return queue.reports.progress([Report(worker, attempt.id, attempt.attempt, progress)])
+    return queue.reports.progress([(Holder(worker, attempt.id, attempt.attempt), progress)])
+
+
+def printed(queue: Queue, worker: str, attempt: Attempt, data: bytes, kept_bytes: int = 1 << 16) -> Verdict:
+    """Send output that an attempt has printed from its beginning on."""
+    blocks = [(at, data[at : at + BLOCK_BYTES]) for at in range(0, len(data), BLOCK_BYTES)]
+    return queue.reports.output(Holder(worker, attempt.id, attempt.attempt), blocks, kept_bytes)
 
 
 def record(queue: Queue, task_id: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import LINGER_S, Maintenance, Rhythm
 from taskq.maintenance.messages import Born, Died
+from taskq.maintenance.reports import Held
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -45,6 +46,9 @@ class Vouched:
 
     def alive(self, seat: int) -> bool:
         return seat in self.seats
+
+    def held(self, seat: int) -> Held | None:
+        return None
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.queue.reports import REPORTS, Report
+from taskq.queue.reports import REPORTS, Holder
 from taskq.task import Attempt, Progress
 from tests.integration import test_fence
 from tests.integration.steps import DETAIL, SETTLES, claim, enqueued, joined, record, snapshot, started, tell
@@ -56,7 +56,7 @@ def test_many_attempts_tell_in_one_call(queue: Queue, inspector: Inspector) -> N
     worker = joined(queue)
     tasks = [enqueued(queue) for _ in range(REPORTS + 3)]
     attempts = [claim(queue, worker) for _ in range(1)]
-    reports = [Report(worker, task_id, 1, Progress(7)) for task_id in tasks]
+    reports = [(Holder(worker, task_id, 1), Progress(7)) for task_id in tasks]
 
     assert queue.reports.progress(reports) == 1
     assert shown(inspector, attempts[0].id) == Progress(7)

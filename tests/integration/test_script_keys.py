@@ -12,7 +12,7 @@ from taskq.queue.connection import Link
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import Script
 from taskq.task import Attempt, Progress, Status
-from tests.integration.steps import DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, reap, tell
+from tests.integration.steps import DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, printed, reap, tell
 
 
 class Watched(Link):
@@ -59,6 +59,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "retry": lambda queue: queue.retry(queue.worker, queue.attempt, 1, "boom", DETAIL),
     "fail": lambda queue: queue.fail(queue.worker, queue.attempt, "boom", DETAIL),
     "release": lambda queue: queue.release(queue.worker, queue.attempt),
+    "output": lambda queue: printed(queue, queue.worker, queue.attempt, b"text"),
     "progress": lambda queue: tell(queue, queue.worker, queue.attempt, Progress(1)),
     "extend": lambda queue: queue.extend([queue.worker], LEASE_S, PAUSE_S),
     "lapsed": lambda queue: queue.lapsed(PAUSE_S),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import random
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 from taskq import Context, Fail, Retry, task
@@ -214,3 +216,69 @@ def tell_slowly(ctx: Context, seconds: float) -> None:
         ctx.progress(time.monotonic() - began, seconds)
         time.sleep(0.001)
     note(ctx, "told")
+
+
+@task("chatter")
+def chatter(ctx: Context, seconds: float = 0.0) -> None:
+    """Speaks in every way there is, then may keep the GIL."""
+    print("by print")
+    print("to stderr", file=sys.stderr)
+    os.write(1, b"by descriptor\n")
+    ctypes.CDLL(None).puts(b"by C")
+    subprocess.run(["echo", "by a program"], check=True)
+    logging.getLogger("somebody").warning("by logging")
+    ctx.log.info("by the context")
+    warnings.warn("by a warning", stacklevel=1)
+    print("without an end", end="", flush=True)
+    ctypes.PyDLL(None).sleep(int(seconds))
+
+
+@task("flood")
+def flood(ctx: Context, megabytes: int) -> float:
+    """Prints binary without any end of line, as fast as it can; returns the slowest write in seconds."""
+    piece = b"\xff\x00\x1b" * 349_525
+    slowest_s = 0.0
+    for _ in range(megabytes):
+        began = time.monotonic()
+        written = os.write(1, piece)
+        slowest_s = max(slowest_s, time.monotonic() - began)
+        assert written == len(piece)
+    os.write(1, b"the end")
+    return slowest_s
+
+
+@task("flood.below.gil", timeout="60s")
+def flood_below_gil(ctx: Context, megabytes: int) -> None:
+    """A program floods standard output while the GIL is held."""
+    ctypes.PyDLL(None).system(f"head -c {megabytes}M /dev/zero; echo the end".encode())
+
+
+@task("speak.and.fault")
+def speak_and_fault(ctx: Context) -> None:
+    print("last words")
+    ctypes.string_at(0)
+
+
+@task("speak.until.stopped")
+def speak_until_stopped(ctx: Context) -> None:
+    print("begun")
+    note(ctx, "start")
+    try:
+        time.sleep(60)
+    finally:
+        print("cleaned up")
+
+
+@task("fail.aloud")
+def fail_aloud(ctx: Context) -> None:
+    print(f"attempt {ctx.attempt}")
+    if ctx.attempt < 3:
+        raise Retry(delay=0)
+
+
+@task("deaf")
+def deaf(ctx: Context) -> None:
+    """Takes over logging, as some libraries do."""
+    logging.basicConfig(force=True, handlers=[logging.NullHandler()])
+    logging.getLogger("taskq").disabled = True
+    logging.disable(logging.CRITICAL)

@@ -141,6 +141,7 @@ tasks:
   import: [myapp.tasks, reports]
   builtin: off
   result_max: 1.5GiB
+  output_max: 1MiB
   kill_grace: 500ms
   max_crashes: 100
   defaults: {timeout: 0, max_retry: 1000, memory_limit: 512MiB, backoff: {first: 0.5, factor: 1.5, max: 1h30m, jitter: 1}}
@@ -156,6 +157,7 @@ logging: {level: DEBUG, format: console}
     assert (config.api.listen, config.api.processes, config.api.threads) == (Address("::1", 0), 0, 256)
     assert (config.api.max_body, config.api.allow_unauthenticated) == (10_000, True)
     assert (config.tasks.import_, config.tasks.builtin) == (("myapp.tasks", "reports"), False)
+    assert config.tasks.output_max == 1_048_576
     assert (config.tasks.result_max, config.tasks.kill_grace, config.tasks.max_crashes) == (1_610_612_736, 0.5, 100)
     assert (config.tasks.defaults.timeout, config.tasks.defaults.max_retry) == (0, 1000)
     assert config.tasks.defaults.memory_limit == 536_870_912

@@ -32,7 +32,7 @@ ONLY_IN = {
     "subprocess": "supervisor",
     "multiprocessing": "supervisor",
 }
-EXCEPTIONS = {("maintenance", "multiprocessing.connection")}
+EXCEPTIONS = {("maintenance", "multiprocessing.connection"), ("maintenance", "multiprocessing.reduction.recv_handle")}
 STARTERS = {"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp"}
 STARTER_PREFIXES = ("spawn", "exec")
 

@@ -10,11 +10,12 @@
 -- KEYS[8] paused
 -- KEYS[9] expiring
 -- KEYS[10] unique_prefix
+-- KEYS[11] output_prefix
 -- ARGV[1] most: entries to look at
 -- RETURNS how many tasks were removed, and how many entries are left
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, unreadable, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local expiring, unique_prefix = KEYS[9], KEYS[10]
+local expiring, unique_prefix, output_prefix = KEYS[9], KEYS[10], KEYS[11]
 local most = tonumber(ARGV[1])
 -- include aside push forget
 

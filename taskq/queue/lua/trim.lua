@@ -5,10 +5,12 @@
 -- KEYS[3] task_prefix
 -- KEYS[4] expiring
 -- KEYS[5] unique_prefix
+-- KEYS[6] output_prefix
 -- ARGV[1] kept: how long they are kept, in ms
 -- ARGV[2] most: tasks to remove
 -- RETURNS how many were removed
-local ended, tasks, task_prefix, expiring, unique_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local ended, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3]
+local expiring, unique_prefix, output_prefix = KEYS[4], KEYS[5], KEYS[6]
 local kept, most = tonumber(ARGV[1]), ARGV[2]
 -- include now forget
 local old = redis.call('ZRANGEBYSCORE', ended, '-inf', now - kept, 'LIMIT', 0, most)

@@ -1,4 +1,5 @@
--- Removes a record and what points at it; returns how many records that were. Needs: task_prefix, tasks, expiring, unique_prefix.
+-- Removes a record and all that belongs to it; returns how many records that were. Needs: task_prefix, tasks, expiring,
+-- unique_prefix, output_prefix.
 local function forget(id)
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'unique_key')
@@ -7,5 +8,6 @@ local function forget(id)
   end
   redis.call('ZREM', tasks, id)
   redis.call('ZREM', expiring, id)
+  redis.call('DEL', output_prefix .. id)
   return redis.call('DEL', key)
 end
