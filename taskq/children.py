@@ -1,12 +1,31 @@
 """The children of this process, as the kernel knows them, also those that it never started itself (orphans come to a
-subreaper)."""
+subreaper), and the ties between parent and child."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Collection
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Orphans among our descendants become our children, so that we can end them."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel send `number` to this process when its parent ends; end at once if that has happened already."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent_pid:
+        os._exit(1)
 
 
 def children() -> list[int]:

@@ -29,6 +29,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "task.failed": "an attempt failed and none follows",
         "task.expired": "ended without a start: it waited longer than it may",
         "task.released": "given back to its queue, nothing counted",
+        "task.crashed": "the process of an isolated attempt died; another one follows",
         "task.reaped": "taken from a dead or silent worker",
         "task.cancelled": "stopped for good on request",
         "task.deleted": "removed on request",

@@ -7,7 +7,7 @@ import importlib.metadata
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from taskq.units import parse_duration, parse_size
 
 ENTRY_POINTS = "taskq.tasks"
 
+Isolation = Literal["process"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -26,13 +28,14 @@ R = TypeVar("R")
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a type says about its attempts; None leaves it to the service's configuration.
 
-    `timeout_s` 0 means no limit. An exception of `no_retry_on`, or one outside `retry_on` where that is given, fails the
-    task at once.
+    `timeout_s` 0 means no limit. With `isolation` "process" every attempt has a process of its own. An exception of
+    `no_retry_on`, or one outside `retry_on` where that is given, fails the task at once.
     """
 
     timeout_s: float | None = None
     max_retry: int | None = None
     memory_limit_bytes: int | None = None
+    isolation: Isolation | None = None
     backoff: Backoff | None = None
     retry_on: tuple[type[BaseException], ...] = ()
     no_retry_on: tuple[type[BaseException], ...] = ()
@@ -89,21 +92,26 @@ def task(
     timeout: float | str | None = None,
     max_retry: int | None = None,
     memory_limit: int | str | None = None,
+    isolation: Isolation | None = None,
     backoff: Backoff | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     no_retry_on: tuple[type[BaseException], ...] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Register the decorated function as the handler of `type_`; the function itself stays as it is.
 
-    `timeout` reads 30, "30s" or "5m" (0: no limit), `memory_limit` "512MiB" (0: no limit). Raises TaskqError.
+    `timeout` reads 30, "30s" or "5m" (0: no limit), `memory_limit` "512MiB" (0: no limit). `isolation="process"` runs each
+    attempt in a fresh child of the worker, for libraries that leak or crash. Raises TaskqError.
     """
     if max_retry is not None and not 0 <= max_retry <= MAX_RETRY_LIMIT:
         raise TaskqError(f"task type {type_!r}: max_retry: expected 0 to {MAX_RETRY_LIMIT}, got {max_retry}")
+    if isolation not in (None, "process"):
+        raise TaskqError(f"task type {type_!r}: isolation: expected 'process' or None, got {isolation!r}")
     try:
         options = Options(
             timeout_s=None if timeout is None else parse_duration(timeout),
             max_retry=max_retry,
             memory_limit_bytes=None if memory_limit is None else parse_size(memory_limit),
+            isolation=isolation,
             backoff=backoff,
             retry_on=retry_on,
             no_retry_on=no_retry_on,

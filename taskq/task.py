@@ -145,13 +145,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class Completed(msgspec.Struct, frozen=True):
+class Completed(msgspec.Struct, frozen=True, tag=True):
     """The handler returned; `result` is JSON text."""
 
     result: bytes
 
 
-class Retried(msgspec.Struct, frozen=True):
+class Retried(msgspec.Struct, frozen=True, tag=True):
     """The attempt failed and another one follows after `delay_s`."""
 
     delay_s: float
@@ -159,24 +159,31 @@ class Retried(msgspec.Struct, frozen=True):
     detail: ErrorDetail
 
 
-class Failed(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True, tag=True):
     """The attempt failed and none follows."""
 
     error: str
     detail: ErrorDetail
 
 
-class Cancelled(msgspec.Struct, frozen=True):
+class Cancelled(msgspec.Struct, frozen=True, tag=True):
     """The attempt was stopped because somebody cancelled or deleted the task."""
 
     reason: str
 
 
-class Released(msgspec.Struct, frozen=True):
+class Released(msgspec.Struct, frozen=True, tag=True):
     """The attempt was cut short by a drain: the task goes back to the head of its queue and nothing is counted."""
 
 
-Outcome = Completed | Retried | Failed | Cancelled | Released
+class Crashed(msgspec.Struct, frozen=True, tag=True):
+    """The process in which the attempt was isolated died under it. Counts as the death of a worker does."""
+
+    error: str
+    detail: ErrorDetail
+
+
+Outcome = Completed | Retried | Failed | Cancelled | Released | Crashed
 """Every way an attempt can end while its worker lives."""
 
 

@@ -175,6 +175,14 @@ class Queue:
         args = [worker_id, attempt.id, attempt.attempt]
         return Verdict(self.link.script(load("release"), keys, args)[0].decode())
 
+    def crash(self, worker_id: str, attempt: Attempt, max_crashes: int, error: str, detail: ErrorDetail) -> Verdict:
+        """Count one crash of an attempt whose own process died, and give the task back or fail it, as `reap` does."""
+        keys = [
+            *self._names(*self._lists()), self.keys.processing(worker_id), *self._names("task_prefix", "failed", "paused"),
+        ]  # fmt: skip
+        args = [worker_id, attempt.id, attempt.attempt, max_crashes, error, detail_json(detail)]
+        return Verdict(self.link.script(load("crash"), keys, args)[0].decode())
+
     # -- maintenance
 
     def extend(self, worker_ids: Sequence[str], lease_s: float, pause_s: float) -> list[str]:

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import time
 
+from taskq.children import die_with_parent
 from taskq.errors import ExitCode, StartupError
 from taskq.log import emit
 from taskq.queue.embedded import EmbeddedPlan
-from taskq.supervisor.signals import die_with_parent
 from taskq.supervisor.warden import MARK
 
 STOP_WITHIN_S = 30.0

@@ -28,6 +28,7 @@ from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.server import serve
 from taskq.catalog import Catalog, Published
+from taskq.children import become_subreaper, die_with_parent
 from taskq.config import Config, Pool
 from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, StartupError
 from taskq.log import emit
@@ -41,7 +42,7 @@ from taskq.queue.queue import Queue
 from taskq.registry import Registry
 from taskq.supervisor.boardview import BoardView
 from taskq.supervisor.outputs import Outputs
-from taskq.supervisor.signals import STACKS, become_subreaper, die_with_parent, reset_in_child
+from taskq.supervisor.signals import STACKS, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.supervisor.warden import watch
 from taskq.task import Status
@@ -264,6 +265,7 @@ def _defaults(config: Config) -> Defaults:
         memory_limit_bytes=tasks.defaults.memory_limit,
         backoff=tasks.defaults.backoff,
         result_max_bytes=tasks.result_max,
+        max_crashes=tasks.max_crashes,
     )
 
 

@@ -7,7 +7,6 @@ end comes from the supervisor.
 from __future__ import annotations
 
 import collections
-import ctypes
 import faulthandler
 import os
 import signal
@@ -25,10 +24,6 @@ HANDLED = (
 )
 STACKS = signal.SIGUSR1
 """Makes any process of the service write the stacks of its threads to standard error."""
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class SignalQueue:
@@ -62,20 +57,6 @@ class SignalQueue:
             os.write(self._wake, b"!")
         except BlockingIOError:
             pass  # the pipe is full of wake-ups already
-
-
-def become_subreaper() -> None:
-    """Orphans among our descendants become our children, so that we can end them."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel send `number` to this process when its parent ends; end at once if that has happened already."""
-    if _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 def reset_in_child() -> None:

@@ -31,6 +31,7 @@ class _SlotMemory(ctypes.Structure):
         ("deadline_ns", ctypes.c_uint64),
         ("memory_limit", ctypes.c_uint64),
         ("tasks_done", ctypes.c_uint64),
+        ("child", ctypes.c_uint64),
         ("task_id", ctypes.c_char * _TEXT),
         ("type", ctypes.c_char * _TEXT),
         # written by the supervisor
@@ -141,6 +142,10 @@ class Slot:
         memory.state = State.RUNNING
         return int(memory.serial)
 
+    def isolated(self, pid: int) -> None:
+        """Say which child of this worker runs the attempt; 0: it has ended."""
+        self._memory.child = pid
+
     def stopping(self) -> bool:
         """True once the running attempt shall stop."""
         return bool(self._memory.stop_serial == self._memory.serial)
@@ -181,6 +186,11 @@ class Slot:
     def pid(self) -> int:
         """The worker's pid; 0 before it said so."""
         return int(self._memory.pid)
+
+    @property
+    def child(self) -> int:
+        """The pid of the child in which the worker isolates its attempt; 0 without."""
+        return int(self._memory.child)
 
     @property
     def tasks_done(self) -> int:

@@ -185,7 +185,8 @@ class Staff:
 
     @staticmethod
     def _sample(seat: Seat, running: Running | None) -> None:
-        resident = hosts.resident_bytes(_pid(seat))
+        # a child that isolates the attempt is what it would be in the worker itself: its pages count once
+        resident = max(hosts.resident_bytes(pid) for pid in (_pid(seat), seat.slot.child) if pid)
         if resident:  # a dead process has none
             seat.sampled(running, resident)
 

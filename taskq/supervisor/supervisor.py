@@ -21,6 +21,7 @@ from setproctitle import setproctitle
 
 from taskq import log
 from taskq.catalog import publish
+from taskq.children import become_subreaper
 from taskq.config import Config
 from taskq.errors import ConfigError, ExitCode, StartupError
 from taskq.log import emit
@@ -28,7 +29,7 @@ from taskq.supervisor.broker import Broker
 from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import QUICK_DEATH_S, restart_delay_s
-from taskq.supervisor.signals import STACKS, SignalQueue, become_subreaper
+from taskq.supervisor.signals import STACKS, SignalQueue
 from taskq.supervisor.staff import Staff
 from taskq.supervisor.strays import end_strays
 from taskq.supervisor.systemd import Notifier

@@ -12,7 +12,7 @@ import secrets
 import signal
 from pathlib import Path
 
-from taskq.supervisor.signals import die_with_parent
+from taskq.children import die_with_parent
 from taskq.supervisor.slots import Board
 from taskq.supervisor.strays import end_group
 

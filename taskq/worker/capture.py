@@ -41,7 +41,7 @@ class Capture:
     def install(self, stacks: int) -> None:
         """Point standard output and error to the file, line by line so that others can read along. `stacks` is the signal
         that dumps stacks."""
-        self._flush()
+        self.flush()
         os.dup2(self.fd, 1)
         os.dup2(self.fd, 2)
         for stream in self._streams:
@@ -51,7 +51,7 @@ class Capture:
 
     def finish(self) -> Sequence[Block]:
         """The newest output of the attempt that has ended; afterwards nothing waits in buffers of ours or of C any more."""
-        self._flush()
+        self.flush()
         try:
             self._used = output.size(self.fd) > 0
             return output.blocks(self.fd, self.kept_bytes) if self._used else ()
@@ -68,7 +68,8 @@ class Capture:
         """Lead standard error back to where it was: what this process says now is no output of a task."""
         os.dup2(self.error_fd, 2)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write out what Python and C hold back."""
         for stream in self._streams:
             try:
                 stream.flush()

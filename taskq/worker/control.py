@@ -50,6 +50,9 @@ class Control(Reporter, Protocol):
     ) -> int:
         """Say that an attempt runs from now on, with its limits (None: none); returns its serial number in this worker."""
 
+    def isolated(self, pid: int) -> None:
+        """Say which child of this worker runs the attempt; 0: it has ended."""
+
     def told(self) -> tuple[int, Progress] | None:
         """What the running attempt said last about its progress, and a number that differs from word to word."""
 

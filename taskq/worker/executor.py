@@ -30,6 +30,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit_bytes: int = 0
     backoff: Backoff = Backoff()
     result_max_bytes: int = 1 << 20
+    max_crashes: int = 3
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -20,13 +20,15 @@ from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
-from taskq.registry import Registry
-from taskq.task import Attempt, Cancelled, Completed, Failed, Outcome, Released, Retried, Verdict
+from taskq.registry import Options, Registry
+from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Released, Retried, Verdict
 from taskq.worker.capture import Capture
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State
-from taskq.worker.executor import Defaults, Limits, execute, limits_of
+from taskq.worker.executor import Defaults, Limits, execute, limits_of, outcome_of
 from taskq.worker.hygiene import Baseline
+from taskq.worker.isolation import Isolation
+from taskq.worker.settled import log_settled
 
 BLOCK_S = 1.0
 """How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
@@ -71,6 +73,7 @@ class Worker:
         self.defaults = defaults or Defaults()
         self.recycling = recycling or Recycling()
         self.capture = capture
+        self._isolation = Isolation(control, self.defaults.result_max_bytes, capture.flush if capture else lambda: None)
         self.tasks_done = 0
         self._serial = 0
         self._titled_idle = False
@@ -98,7 +101,7 @@ class Worker:
         while True:
             if self.control.draining():
                 if attempt is not None:
-                    _log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
+                    log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
                 return self._leave("drained")
             if attempt is None:
                 self._idle()
@@ -141,7 +144,7 @@ class Worker:
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline, self.control)
         log.set_task(task_id=attempt.id, type=attempt.type, attempt=attempt.attempt)
-        outcome = execute(self.registry, attempt, self.defaults, context, self._set_running)
+        outcome = self._run(attempt, context, options)
         self.control.settling()
         self._damage = self._baseline.restore() if self._baseline else None
         self._report(attempt)
@@ -155,10 +158,21 @@ class Worker:
         if verdict is Verdict.STALE:
             self.queue.count_stale()
             self.queue.stop_done(self.worker_id)
-        _log_settled(attempt, outcome, verdict, time.monotonic() - started)
+        log_settled(attempt, outcome, verdict, time.monotonic() - started, self.defaults.max_crashes)
         log.set_task()
         self.control.end()
         return following
+
+    def _run(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
+        def perform() -> Outcome:
+            return execute(self.registry, attempt, self.defaults, context, self._set_running)
+
+        if options.isolation is None:
+            return perform()
+        try:
+            return self._isolation.run(f"taskq: isolated {attempt.type} {attempt.id}", perform)
+        except OSError as error:  # no room for another process now
+            return outcome_of(error, attempt, Options(), options.backoff or self.defaults.backoff)
 
     def _report(self, attempt: Attempt) -> None:
         """Send what the attempt said and printed last: maintenance looks only now and then."""
@@ -184,6 +198,8 @@ class Worker:
                 return self.queue.retry(self.worker_id, attempt, delay_s, error, detail), None
             case Failed(error, detail):
                 return self.queue.fail(self.worker_id, attempt, error, detail), None
+            case Crashed(error, detail):
+                return self.queue.crash(self.worker_id, attempt, self.defaults.max_crashes, error, detail), None
             case Released():
                 return self.queue.release(self.worker_id, attempt), None
             case Cancelled():
@@ -208,33 +224,10 @@ class Worker:
         self._interruptible = running
 
     def _on_stop_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        if self._isolation.pid:
+            os.kill(self._isolation.pid, STOP_SIGNAL)  # the same handler there knows whether the order still stands
+            return
         serial, reason = self.control.stop_order()
         if self._interruptible and serial == self._serial:
             self._interruptible = False  # one interruption; the handler may clean up undisturbed
             raise StopTask(reason.name, self._limits.timeout_s)
-
-
-_EVENTS = {
-    Completed: ("task.completed", logging.INFO),
-    Retried: ("task.retried", logging.WARNING),
-    Failed: ("task.failed", logging.ERROR),
-    Released: ("task.released", logging.INFO),
-    Cancelled: ("task.cancelled", logging.INFO),
-}
-
-
-def _log_settled(attempt: Attempt, outcome: Outcome, verdict: Verdict, duration_s: float) -> None:
-    event, level = _EVENTS[type(outcome)] if verdict is Verdict.OK else ("task.stale", logging.WARNING)
-    failure = outcome if isinstance(outcome, (Retried, Failed)) else None
-    emit(
-        event,
-        level,
-        task_id=attempt.id,
-        type=attempt.type,
-        queue=attempt.queue,
-        attempt=attempt.attempt,
-        duration_s=round(duration_s, 6),
-        error=failure.error if failure else None,
-        error_kind=failure.detail.kind if failure else None,
-        delay_s=outcome.delay_s if isinstance(outcome, Retried) else None,
-    )

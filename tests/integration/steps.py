@@ -24,6 +24,7 @@ SETTLES: dict[str, Settle] = {
     "retry": lambda queue, worker, attempt: queue.retry(worker, attempt, 30, "boom", DETAIL),
     "fail": lambda queue, worker, attempt: queue.fail(worker, attempt, "boom", DETAIL),
     "release": lambda queue, worker, attempt: queue.release(worker, attempt),
+    "crash": lambda queue, worker, attempt: queue.crash(worker, attempt, 3, "boom", DETAIL),
 }
 
 

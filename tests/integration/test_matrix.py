@@ -162,6 +162,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("retry", "mine"): "scheduled",
     ("fail", "mine"): "failed",
     ("release", "mine"): "pending",
+    ("crash", "mine"): "pending",
     ("progress", "mine"): "processing",
     ("output", "mine"): "processing",
     ("output", "cancelled"): "cancelled",

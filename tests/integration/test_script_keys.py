@@ -58,6 +58,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "complete": lambda queue: SETTLES["complete"](queue, queue.worker, queue.attempt),
     "retry": lambda queue: queue.retry(queue.worker, queue.attempt, 1, "boom", DETAIL),
     "fail": lambda queue: queue.fail(queue.worker, queue.attempt, "boom", DETAIL),
+    "crash": lambda queue: SETTLES["crash"](queue, queue.worker, queue.attempt),
     "release": lambda queue: queue.release(queue.worker, queue.attempt),
     "output": lambda queue: printed(queue, queue.worker, queue.attempt, b"text"),
     "progress": lambda queue: tell(queue, queue.worker, queue.attempt, Progress(1)),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkProcess
 from typing import Any
 
 import pytest
 
+from taskq.errors import Retry
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -72,3 +74,92 @@ def test_a_write_that_is_accepted_counts_nothing(queue: Queue, inspector: Inspec
 
     assert status(queue, task_id) is Status.COMPLETED
     assert inspector.state("default").stale_writes == 0
+
+
+# -- an attempt in a process of its own
+
+ISOLATED = Options(isolation="process", max_retry=0)
+
+
+def test_an_isolated_attempt_ends_like_any_other(queue: Queue, inspector: Inspector, run_one: RunOne) -> None:
+    task_id = run_one(lambda _, payload: [payload, "x" * 100_000], ISOLATED, payload=b'"in"')
+
+    task = inspector.get(task_id)
+    assert task is not None
+    assert (task.status, task.result) == (Status.COMPLETED, b'["in","' + b"x" * 100_000 + b'"]')
+
+
+def raise_value_error(*_: Any) -> None:
+    raise ValueError("bad value")
+
+
+def test_an_isolated_attempt_fails_like_any_other(inspector: Inspector, run_one: RunOne) -> None:
+    plain = inspector.get(run_one(raise_value_error, max_retry=0))
+    isolated = inspector.get(run_one(raise_value_error, ISOLATED, max_retry=0))
+
+    assert plain is not None
+    assert isolated is not None
+    assert (isolated.status, isolated.error) == (plain.status, plain.error) == (Status.FAILED, "bad value")
+    assert isolated.error_detail == plain.error_detail
+
+
+def test_an_isolated_attempt_retries_like_any_other(queue: Queue, run_one: RunOne) -> None:
+    def handler(*_: Any) -> None:
+        raise Retry(delay=60)
+
+    task_id = run_one(handler, ISOLATED)
+
+    assert status(queue, task_id) is Status.SCHEDULED
+
+
+def test_a_result_that_is_too_large_fails_an_isolated_attempt_too(inspector: Inspector, run_one: RunOne) -> None:
+    task = inspector.get(run_one(lambda *_: "x" * (2 << 20), ISOLATED))
+
+    assert task is not None
+    assert task.error == "result_too_large: 2097154 bytes, at most 1048576 are kept"
+
+
+def long_error(*_: Any) -> None:
+    raise ValueError("\U0001f4a5" * 10_000_000)
+
+
+def test_the_words_of_any_error_find_room(inspector: Inspector, run_one: RunOne) -> None:
+    task = inspector.get(run_one(long_error, ISOLATED, max_retry=0))
+
+    assert task is not None
+    assert (task.status, task.error_detail["type"] if task.error_detail else None) == (Status.FAILED, "ValueError")
+
+
+@pytest.mark.parametrize(
+    ("die", "cause"),
+    [
+        (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), ("SIGSEGV", None)),
+        (lambda *_: os.kill(os.getpid(), signal.SIGKILL), ("SIGKILL", None)),
+        (lambda *_: os._exit(7), (None, 7)),
+        (lambda *_: os._exit(0), (None, 0)),
+    ],
+    ids=["SIGALRM", "SIGKILL", "exit 7", "exit 0"],
+)
+def test_the_death_of_an_isolated_process_is_a_crash_that_its_worker_survives(
+    inspector: Inspector, run_one: RunOne, die: Callable[..., Any], cause: tuple[str | None, int | None]
+) -> None:
+    task = inspector.get(run_one(die, ISOLATED))
+
+    assert task is not None
+    assert task.error_detail is not None
+    assert (task.status, task.crashes, task.retries, task.attempt) == (Status.PENDING, 1, 0, 1)
+    assert (task.error_detail.get("signal"), task.error_detail.get("exit_code")) == cause
+    assert task.error_detail["kind"] == "crash"
+    assert task.error_detail["peak_rss_bytes"] > 1 << 20
+    assert (task.error or "").startswith("the isolated process died under the task: ")
+
+
+def test_a_handler_that_closes_every_descriptor_still_tells_its_result(inspector: Inspector, run_one: RunOne) -> None:
+    def handler(*_: Any) -> str:
+        os.closerange(0, 4096)
+        return "told"
+
+    task = inspector.get(run_one(handler, ISOLATED))
+
+    assert task is not None
+    assert (task.status, task.result) == (Status.COMPLETED, b'"told"')

@@ -67,6 +67,12 @@ def test_every_option_is_kept_in_its_unit(registry: Registry) -> None:
     )
 
 
+def test_isolation_is_an_option_of_the_type(registry: Registry) -> None:
+    register("text.echo", handler, isolation="process")
+
+    assert registry.options("text.echo") == Options(isolation="process")
+
+
 def test_zero_is_a_limit_of_its_own_and_not_the_absence_of_one(registry: Registry) -> None:
     register("text.echo", handler, timeout=0, memory_limit=0)
 
@@ -126,6 +132,7 @@ def test_a_good_name_is_taken(registry: Registry, name: str) -> None:
         ({"max_retry": -1}, "task type 'a': max_retry: expected 0 to 1000, got -1"),
         ({"max_retry": 1001}, "task type 'a': max_retry: expected 0 to 1000, got 1001"),
         ({"timeout": "soon"}, "task type 'a': expected a duration"),
+        ({"isolation": "thread"}, "task type 'a': isolation: expected 'process' or None, got 'thread'"),
         ({"timeout": -1}, "task type 'a': expected a duration"),
         ({"memory_limit": "a lot"}, "task type 'a': expected a size"),
     ],

@@ -20,6 +20,7 @@ local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, failed, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most = tonumber(ARGV[6])
+local verb = 'reap'
 -- include now aside push crash
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)

@@ -1,9 +1,9 @@
--- What becomes of an entry in the list of a worker that is gone. Needs: push, failed, max_crashes, err, detail, now.
+-- What becomes of a claim whose worker or own process is gone. Needs: push, failed, verb, max_crashes, err, detail, now.
 -- `moved` collects the reply.
 local moved = {}
 
 local function give_back(id, key, record)
-  redis.call('HSET', key, 'status', 'pending', 'settled', 'reap', 'ready_at', now, 'updated_at', now)
+  redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', now, 'updated_at', now)
   push(record[3], id, true)
 end
 
@@ -13,7 +13,7 @@ local function count_crash(id, key, record)
   if crashes < max_crashes then
     give_back(id, key, record)
   else
-    redis.call('HSET', key, 'status', 'failed', 'settled', 'reap', 'finished_at', now, 'updated_at', now)
+    redis.call('HSET', key, 'status', 'failed', 'settled', verb, 'finished_at', now, 'updated_at', now)
     redis.call('ZADD', failed, now, id)
   end
   for _, value in ipairs({id, record[4] or '0', crashes < max_crashes and 'pending' or 'failed', crashes, record[5] or ''}) do
