@@ -1,7 +1,7 @@
 """What an attempt says about its progress, in one place of the memory that all processes of a service share.
 
 A word is written by one call that holds the GIL throughout, so the threads of a handler cannot mix theirs; a reader in
-another process knows a half-written one by its number, which stands before and behind it.
+another process knows a half-written one by its number, which stands before and behind it and is never used twice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
+from time import monotonic_ns
 
 from taskq.task import Progress
 
@@ -22,16 +23,15 @@ WORD_BYTES = _WORD.size
 
 
 class Word:
-    """The place at `at` in `memory`. One process writes at a time: a worker, or the child in which it isolates a task."""
+    """The place at `at` in `memory`. Worker and forked children of a handler may write to it."""
 
     def __init__(self, memory: mmap.mmap, at: int) -> None:
         self._memory = memory
         self._at = at
-        self._number = 0
 
     def say(self, done: float, total: float | None, message: str) -> None:
         """Write over what was said before. Raises TypeError for what is no number or no text."""
-        self._number = number = self._number + 1
+        number = monotonic_ns()
         try:
             text = message.encode("utf-8", "replace")[:_MESSAGE_BYTES] if message else b""
             of = math.nan if total is None else total
