@@ -8,6 +8,7 @@ to maintenance that reads along, and to Redis. The worker empties the file betwe
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 from collections.abc import Sequence
 
@@ -40,8 +41,9 @@ def size(fd: int) -> int:
 
 
 def empty(fd: int) -> None:
-    """Forget everything; offsets begin anew."""
+    """Forget everything; offsets begin anew, also if a handler has switched appending off."""
     os.ftruncate(fd, 0)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
 
 
 def free(fd: int, kept_bytes: int) -> bool:

@@ -2,7 +2,7 @@
 
 A handler that prints without end is never held up, so somebody must take the memory back as fast as it fills it. The kernel
 says which files were written to (inotify); they are looked at soon after, at most every LOOK_EVERY_S. Where the kernel does
-not say, all of them are looked at on every tick.
+not say (a user may have only so many of its queues), all of them are looked at every LOOK_BLINDLY_EVERY_S.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from taskq import output
 
 LOOK_EVERY_S = 0.02
+LOOK_BLINDLY_EVERY_S = 0.1
 TAIL_BYTES = 2000
 
 _IN_MODIFY = 0x02
@@ -77,11 +78,14 @@ class Outputs:
         """Sleep until one of `readable` is, or until a moment of the monotonic clock, looking after the files meanwhile."""
         while True:
             now = time.monotonic()
-            looking = self._events >= 0 and now >= self._look_at
+            due = now >= self._look_at
+            if due and self._events < 0:
+                self.look_at_all(kept_bytes)
+            listening = due and self._events >= 0
             poll = select.poll()
-            for fd in (*readable, *([self._events] if looking else [])):
+            for fd in (*readable, *([self._events] if listening else [])):
                 poll.register(fd, select.POLLIN)
-            wake_at = until if looking or self._events < 0 else min(until, self._look_at)
+            wake_at = until if listening else min(until, self._look_at)
             ready = {fd for fd, _ in poll.poll(max(0.0, wake_at - now) * 1000)}
             if ready == {self._events}:
                 self._look(kept_bytes)
@@ -90,6 +94,7 @@ class Outputs:
 
     def look_at_all(self, kept_bytes: int) -> None:
         """Take memory back from every file that has grown large."""
+        self._look_at = time.monotonic() + LOOK_BLINDLY_EVERY_S if self._events < 0 else self._look_at
         for fd in self._files.values():
             output.free(fd, kept_bytes)
 

@@ -6,6 +6,7 @@ the original standard output, and stack dumps on request one to the original sta
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -31,7 +32,9 @@ class Capture:
         self.error_fd = _original(2)
         self._used = False
         self._c_stdout = ctypes.c_void_p.in_dll(_libc, "stdout")
-        self._streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+        # modules of tasks may have put their own in front when they were imported
+        streams = {id(s): s for s in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if s is not None}
+        self._streams = list(streams.values())
 
     @property
     def fds(self) -> Sequence[int]:
@@ -45,7 +48,8 @@ class Capture:
         os.dup2(self.fd, 1)
         os.dup2(self.fd, 2)
         for stream in self._streams:
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         _libc.setvbuf(self._c_stdout, None, _LINE_BUFFERED, 0)
         faulthandler.register(stacks, file=self.error_fd, all_threads=True)
 
@@ -71,10 +75,8 @@ class Capture:
     def flush(self) -> None:
         """Write out what Python and C hold back."""
         for stream in self._streams:
-            try:
+            with contextlib.suppress(Exception):  # the handler has closed it, or it is not ours and may raise anything
                 stream.flush()
-            except (OSError, ValueError):
-                pass  # the handler has closed it; the worker is about to be replaced for that
         _libc.fflush(self._c_stdout)
 
 

@@ -11,7 +11,7 @@ from taskq.errors import QueueFull
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.task import Priority, Status, Verdict
+from taskq.task import Priority, Progress, Status, Verdict
 from tests.integration.servers import OwnServer, own_server
 from tests.integration.steps import (
     DETAIL,
@@ -24,10 +24,12 @@ from tests.integration.steps import (
     lapse,
     lease_ms,
     new,
+    printed,
     reap,
     snapshot,
     started,
     status,
+    tell,
 )
 
 
@@ -185,3 +187,24 @@ def test_new_tasks_are_taken_again_once_there_is_room(
     small_server.set(maxmemory="0")
 
     assert status(queue, enqueued(queue)) is Status.PENDING
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda queue, worker, attempt: tell(queue, worker, attempt, Progress(1)),
+        lambda queue, worker, attempt: printed(queue, worker, attempt, b"text"),
+    ],
+    ids=["progress", "output"],
+)
+def test_what_only_informs_is_refused_and_stores_nothing(
+    queue: Queue, fill: Callable[[], None], report: Callable[..., object]
+) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    fill()
+    before = snapshot(queue)
+
+    with pytest.raises(QueueFull):
+        report(queue, worker, attempt)
+    assert snapshot(queue) == before

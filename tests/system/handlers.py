@@ -335,3 +335,10 @@ def isolated_spawn(seconds: float = 0.0) -> list[int]:
 
 
 leaked: list[bytearray] = []
+
+
+@task("count.aloud")
+def count_aloud(seconds: float) -> None:
+    for number in range(40):
+        print(number)
+        time.sleep(seconds / 40)

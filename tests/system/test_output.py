@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+import redis
 
 from tests.system.conftest import wait_until
 
@@ -141,6 +142,21 @@ def test_a_flood_does_not_wait_for_a_stopped_maintenance_or_supervisor(running: 
     assert ended["result"] < 1
 
 
+def test_output_is_read_on_after_maintenance_was_replaced(running: Service) -> None:
+    task = running.post("/tasks", {"type": "count.aloud", "payload": {"seconds": 4}}).body
+    wait_until(lambda: logs(running, task["id"])["text"], 10, "it is heard")
+    (maintenance,) = running.children("maintenance")
+
+    maintenance.kill()
+    running.wait_line("maintenance.exited")
+    heard = logs(running, task["id"])["text"]
+
+    wait_until(lambda: logs(running, task["id"])["text"] != heard, 5, "it is heard again")
+    assert running.get(f"/tasks/{task['id']}").body["status"] == "processing"
+    running.wait_task(task["id"])
+    assert logs(running, task["id"])["text"] == "".join(f"{number}\n" for number in range(40))
+
+
 def test_a_fault_leaves_the_last_words_and_the_stacks(running: Service) -> None:
     ended = run(running, "speak.and.fault")
 
@@ -203,3 +219,15 @@ def test_workers_leave_no_descriptors_behind(start_service: StartService) -> Non
         run(service, "chatter")
 
     wait_until(lambda: all(p.num_fds() <= b + 1 for p, b in zip(helpers, before, strict=True)), 10, "as many as before")
+
+
+def test_a_task_that_prints_ends_also_when_redis_is_full(running: Service) -> None:
+    client = redis.Redis(unix_socket_path=str(next(running.directory.glob(".taskq/*.sock"))))
+    task = running.post("/tasks", {"type": "chatter", "payload": {"seconds": 2}}).body
+    running.wait_task(task["id"], "processing")
+
+    client.config_set("maxmemory", 1)
+
+    assert running.wait_task(task["id"])["status"] == "completed"
+    assert not running.lines("maintenance.failed")
+    client.close()
