@@ -71,7 +71,7 @@ class Undertaker:
 
     def _log(self, event: str, verdict: Verdict, died: Died, task: Task, detail: ErrorDetail | None = None) -> None:
         if verdict is Verdict.STALE:
-            self.inspector.queue(task.queue).count_stale()
+            self.inspector.queue(task.queue).reports.count_stale()
         emit(
             event if verdict is Verdict.OK else "task.stale",
             logging.WARNING if detail else logging.INFO,

@@ -85,8 +85,8 @@ class Queue:
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
-        rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix", "output_prefix")
-        reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id])
+        rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring")
+        reply = self._script("delete", *self._lists(), *sets, *rest, "unique_prefix", "output_prefix", args=[task_id])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
@@ -175,14 +175,6 @@ class Queue:
         args = [worker_id, attempt.id, attempt.attempt]
         return Verdict(self.link.script(load("release"), keys, args)[0].decode())
 
-    def crash(self, worker_id: str, attempt: Attempt, max_crashes: int, error: str, detail: ErrorDetail) -> Verdict:
-        """Count one crash of an attempt whose own process died, and give the task back or fail it, as `reap` does."""
-        keys = [
-            *self._names(*self._lists()), self.keys.processing(worker_id), *self._names("task_prefix", "failed", "paused"),
-        ]  # fmt: skip
-        args = [worker_id, attempt.id, attempt.attempt, max_crashes, error, detail_json(detail)]
-        return Verdict(self.link.script(load("crash"), keys, args)[0].decode())
-
     # -- maintenance
 
     def extend(self, worker_ids: Sequence[str], lease_s: float, pause_s: float) -> list[str]:
@@ -249,10 +241,6 @@ class Queue:
     def stop_done(self, worker_id: str) -> None:
         """Forget the stop request of a worker: the attempt has ended."""
         self.link.run(lambda client: client.hdel(self.keys.stops, worker_id))
-
-    def count_stale(self) -> None:
-        """Count a write of an older attempt that was refused. A count may be lost, none is made twice."""
-        self.link.once(lambda client: client.hincrby(self.keys.counters, "stale", 1))
 
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""

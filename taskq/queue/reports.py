@@ -44,6 +44,10 @@ class Reports:
         self.link = link
         self.keys = keys
 
+    def count_stale(self) -> None:
+        """Count a write of an overtaken attempt that was refused. Raises nothing: it may be lost, never doubled."""
+        self.link.once(lambda client: client.hincrby(self.keys.counters, "stale", 1))
+
     def progress(self, reports: Sequence[tuple[Holder, Progress]]) -> int:
         """Note how far attempts have come; returns how many of them still held their task."""
         keys = [self.keys.task_prefix, self.keys.processing_prefix]

@@ -18,6 +18,7 @@ from taskq import failpoints, log
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
+from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
 from taskq.registry import Options, Registry
@@ -156,7 +157,7 @@ class Worker:
             failpoints.hit("P6", attempt.id)
             failpoints.hit("P7", attempt.id)
         if verdict is Verdict.STALE:
-            self.queue.count_stale()
+            self.queue.reports.count_stale()
             self.queue.stop_done(self.worker_id)
         log_settled(attempt, outcome, verdict, time.monotonic() - started, self.defaults.max_crashes)
         log.set_task()
@@ -199,7 +200,7 @@ class Worker:
             case Failed(error, detail):
                 return self.queue.fail(self.worker_id, attempt, error, detail), None
             case Crashed(error, detail):
-                return self.queue.crash(self.worker_id, attempt, self.defaults.max_crashes, error, detail), None
+                return crash(self.queue, self.worker_id, attempt, self.defaults.max_crashes, error, detail), None
             case Released():
                 return self.queue.release(self.worker_id, attempt), None
             case Cancelled():

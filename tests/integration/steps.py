@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from taskq.output import BLOCK_BYTES
+from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Progress, Status, Verdict
@@ -24,7 +25,7 @@ SETTLES: dict[str, Settle] = {
     "retry": lambda queue, worker, attempt: queue.retry(worker, attempt, 30, "boom", DETAIL),
     "fail": lambda queue, worker, attempt: queue.fail(worker, attempt, "boom", DETAIL),
     "release": lambda queue, worker, attempt: queue.release(worker, attempt),
-    "crash": lambda queue, worker, attempt: queue.crash(worker, attempt, 3, "boom", DETAIL),
+    "crash": lambda queue, worker, attempt: crash(queue, worker, attempt, 3, "boom", DETAIL),
 }
 
 

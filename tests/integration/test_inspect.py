@@ -114,14 +114,14 @@ def test_a_bell_counts_for_no_task(queue: Queue, inspector: Inspector) -> None:
 def test_refused_writes_are_counted(queue: Queue, inspector: Inspector) -> None:
     assert inspector.state("default").stale_writes == 0
 
-    queue.count_stale()
-    queue.count_stale()
+    queue.reports.count_stale()
+    queue.reports.count_stale()
 
     assert inspector.state("default").stale_writes == 2
 
 
 def test_a_count_that_cannot_be_made_is_let_go(prefix: str) -> None:
-    Queue(Link("unix:///nowhere"), prefix=prefix).count_stale()
+    Queue(Link("unix:///nowhere"), prefix=prefix).reports.count_stale()
 
 
 def test_the_state_of_an_unknown_queue_is_all_zero(inspector: Inspector) -> None:

@@ -133,7 +133,7 @@ def test_the_words_of_any_error_find_room(inspector: Inspector, run_one: RunOne)
 @pytest.mark.parametrize(
     ("die", "cause"),
     [
-        (lambda *_: os.kill(os.getpid(), signal.SIGSEGV), ("SIGSEGV", None)),
+        (lambda *_: os.kill(os.getpid(), signal.SIGALRM), ("SIGALRM", None)),
         (lambda *_: os.kill(os.getpid(), signal.SIGKILL), ("SIGKILL", None)),
         (lambda *_: os._exit(7), (None, 7)),
         (lambda *_: os._exit(0), (None, 0)),
