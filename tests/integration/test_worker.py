@@ -133,12 +133,12 @@ def test_the_words_of_any_error_find_room(inspector: Inspector, run_one: RunOne)
 @pytest.mark.parametrize(
     ("die", "cause"),
     [
-        (lambda *_: os.kill(os.getpid(), signal.SIGALRM), ("SIGALRM", None)),
+        (lambda *_: os.kill(os.getpid(), signal.SIGUSR1), ("SIGUSR1", None)),
         (lambda *_: os.kill(os.getpid(), signal.SIGKILL), ("SIGKILL", None)),
         (lambda *_: os._exit(7), (None, 7)),
         (lambda *_: os._exit(0), (None, 0)),
     ],
-    ids=["SIGALRM", "SIGKILL", "exit 7", "exit 0"],
+    ids=["SIGUSR1", "SIGKILL", "exit 7", "exit 0"],
 )
 def test_the_death_of_an_isolated_process_is_a_crash_that_its_worker_survives(
     inspector: Inspector, run_one: RunOne, die: Callable[..., Any], cause: tuple[str | None, int | None]
