@@ -7,16 +7,18 @@ connection or changes the environment.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from taskq import configfile, configkinds
 from taskq.configfile import Layer, Setting, dotted
-from taskq.configkinds import Address, Kind, integer, masked_url, quoted
+from taskq.configkinds import Address, Kind, Reason, integer, masked_url, quoted
 from taskq.configschema import (
     KEYS,
+    NAMED,
+    REQUIRED,
     SECTIONS,
     Api,
     Config,
@@ -27,6 +29,7 @@ from taskq.configschema import (
     Pool,
     Redis,
     Retention,
+    Schedule,
     Tasks,
     all_keys,
     build,
@@ -48,6 +51,7 @@ __all__ = [
     "Pool",
     "Redis",
     "Retention",
+    "Schedule",
     "Tasks",
     "load",
     "masked_url",
@@ -101,7 +105,7 @@ def rows(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Key, value as it is written in YAML (without the password) and origin of every setting, in the schema's order."""
     return [
         (".".join(path), kind.show(value_at(loaded.config, path)), loaded.origins[".".join(path)])
-        for path, kind in all_keys(loaded.config.pools)
+        for path, kind in all_keys({section: getattr(loaded.config, section) for section in NAMED})
     ]
 
 
@@ -110,7 +114,7 @@ class _Given:
 
     def __init__(self, keys: Mapping[KeyPath, Kind], sections: Mapping[KeyPath, tuple[str, ...]]) -> None:
         self.values: dict[KeyPath, dict[Layer, Setting]] = {}
-        self.pools: dict[str, Layer] = {}
+        self.named: dict[str, dict[str, Setting]] = {section: {} for section in NAMED}
         self.faults: list[Fault] = []
         self.bad: set[KeyPath] = set()
         self._keys = keys
@@ -137,27 +141,26 @@ class _Given:
 
     def _take(self, setting: Setting) -> Fault | None:
         at = pattern(setting.path)
-        if at[:2] == ("pools", "*"):
-            name = setting.path[1]
+        if at[1:2] == ("*",):
+            section, name = setting.path[:2]
             if not NAME.match(name):
-                expected = "a pool " + configkinds.NAME_.expected.removeprefix("a ")
+                expected = f"a {section.removesuffix('s')} {configkinds.NAME_.expected.removeprefix('a ')}"
                 return Fault(setting.place, setting.key, expected, quoted(name))
-            self.pools.setdefault(name, setting.layer)
+            self.named[section].setdefault(name, setting)
         if at in self._keys:
             return self._parse(setting, self._keys[at])
         if at not in self._sections:
             return _unknown_key(setting)
         if setting.value is None or setting.value == {}:
             return None
-        names = ", ".join(self._sections[at]) or "pools by name"
+        names = ", ".join(self._sections[at]) or f"{at[-1]} by name"
         return Fault(setting.place, setting.key, f"a mapping of {names}", quoted(setting.value))
 
     def _parse(self, setting: Setting, kind: Kind) -> Fault | None:
         try:
             value = kind.parse(setting.value)
-        except ValueError:
-            near = difflib.get_close_matches(str(setting.value).lower(), kind.words, 1)
-            hint = f"did you mean {near[0]}?" if near else ""
+        except ValueError as error:
+            hint = _nearest_word(str(setting.value), kind.words()) or (str(error) if isinstance(error, Reason) else "")
             return Fault(setting.place, setting.key, kind.expected, quoted(setting.value), hint)
         self.values.setdefault(setting.path, {})[setting.layer] = setting._replace(value=value)
         return None
@@ -175,18 +178,19 @@ def _file_settings(path: Path, cwd: Path, named_by: tuple[str, str], faults: lis
 
 def _merge(given: _Given, parts: _Given) -> Loaded:
     """The strongest value of each key. The pools of the file replace the default one, those of other layers join."""
-    in_file = [name for name, layer in given.pools.items() if layer is Layer.FILE]
-    pools = dict.fromkeys([*(in_file or ["default"]), *given.pools])
+    pools = given.named["pools"]
+    in_file = [name for name, setting in pools.items() if setting.layer is Layer.FILE]
+    names: dict[str, Iterable[str]] = {**given.named, "pools": dict.fromkeys([*(in_file or ["default"]), *pools])}
     values: dict[KeyPath, object] = {}
     origins: dict[KeyPath, list[Setting]] = {}
-    for path, _ in all_keys(pools):
+    for path, _ in all_keys(names):
         setting = given.top(path)
         values |= {path: setting.value} if setting else {}
         origins[path] = [setting] if setting else []
     values[_LISTEN], origins[_LISTEN] = _listen(given, parts)
     values[_URL], origins[_URL] = _redis_url(given, parts)
     texts = {".".join(path): ", ".join(setting.origin for setting in found) for path, found in origins.items()}
-    return Loaded(config=build(values, pools), origins={key: text or "default" for key, text in texts.items()})
+    return Loaded(config=build(values, names), origins={key: text or "default" for key, text in texts.items()})
 
 
 def _listen(given: _Given, parts: _Given) -> tuple[Address, list[Setting]]:
@@ -233,7 +237,22 @@ def _faults_across_keys(config: Config, given: _Given) -> list[Fault]:
     if lease and config.leases.lease < least_s and not given.bad & {_LEASE, _HEARTBEAT}:
         expected = f"at least {_HEARTBEATS_PER_LEASE} x leases.heartbeat ({format_duration(least_s)}) for leases.lease"
         faults.append(Fault(lease.place, lease.key, expected, format_duration(config.leases.lease)))
-    return faults
+    return faults + list(_missing(given))
+
+
+def _missing(given: _Given) -> Iterator[Fault]:
+    """Keys that have no default and were not given."""
+    for section, _, key in REQUIRED:
+        for name, first in given.named[section].items():
+            path = (section, name, key)
+            if given.top(path) is None and path not in given.bad and (section, name) not in given.bad:
+                yield Fault(first.place, dotted(path), KEYS[pattern(path)].expected, "nothing")
+
+
+def _nearest_word(text: str, words: Iterable[str]) -> str:
+    lower = {word.lower(): word for word in words}
+    near = difflib.get_close_matches(text.lower(), lower, 1)
+    return f"did you mean {lower[near[0]]}?" if near else ""
 
 
 def _unknown_key(setting: Setting) -> Fault:
@@ -255,7 +274,7 @@ def _nearest(path: KeyPath, depth: int, names: tuple[str, ...]) -> KeyPath:
     for near in difflib.get_close_matches(path[depth].lower(), names, 1):
         whole = (*path[:depth], near, *path[depth + 1 :])
         return whole if pattern(whole) in {**KEYS, **SECTIONS} else whole[: depth + 1]
-    elsewhere = {key[-1]: key for key in KEYS}
+    elsewhere = {key[-1]: key for key in KEYS if key[0] != "schedules"}
     for near in difflib.get_close_matches(path[-1].lower(), elsewhere, 1, cutoff=0.85):
         return tuple("default" if part == "*" else part for part in elsewhere[near])
     return ()

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import yaml
 from dotenv import dotenv_values
 
-from taskq.configschema import KeyPath
+from taskq.configcron import JSON, Structure
+from taskq.configschema import KEYS, NAMED, KeyPath, pattern
 from taskq.errors import Fault
 
 CONFIG_VARIABLE = "TASKQ_CONFIG"
@@ -75,9 +76,9 @@ def dotted(path: Iterable[str]) -> str:
 
 
 def split_dotted(key: str) -> KeyPath:
-    """The parts of a dotted key. The name of a pool may itself hold dots."""
+    """The parts of a dotted key. The name of a pool or schedule may itself hold dots."""
     parts = key.split(".")
-    return ("pools", ".".join(parts[1:-1]), parts[-1]) if parts[0] == "pools" and len(parts) > 3 else tuple(parts)
+    return (parts[0], ".".join(parts[1:-1]), parts[-1]) if parts[0] in NAMED and len(parts) > 3 else tuple(parts)
 
 
 def read_file(path: Path, shown_as: str) -> tuple[list[Setting], list[Fault]]:
@@ -199,10 +200,33 @@ class _Reader:
         if tagged is not None:
             self._fault(tagged, path, "a value without a tag", dotted([tagged.tag]))
             return
+        if KEYS.get(pattern(path)) is JSON:
+            place = f"{self._shown_as}:{_line(key)}"
+            self.settings.append(Setting(path, Structure(self._structure(node, path)), Layer.FILE, place, dotted(path)))
+            return
         value = [] if isinstance(node, yaml.SequenceNode) and self._again(node) else _value(node)
         self.settings.append(Setting(path, value, Layer.FILE, f"{self._shown_as}:{_line(key)}", dotted(path)))
         if isinstance(node, yaml.MappingNode):
             self._mapping(node, path)
+
+    def _structure(self, node: yaml.Node, path: KeyPath) -> Any:
+        """The node as Python values, however deep; the scan has seen to it that this ends."""
+        if not _KNOWN_TAG.match(node.tag):
+            self._fault(node, path, "a value without a tag", dotted([node.tag]))
+            return None
+        if isinstance(node, yaml.ScalarNode) or self._again(node):
+            return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if isinstance(node, yaml.SequenceNode):
+            return [self._structure(item, path) for item in node.value]
+        members: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._fault(key, path, "plain keys", _noun(key))
+            elif key.value in members:
+                self._fault(key, (*path, key.value), "each key once", "it again")
+            else:
+                members[key.value] = self._structure(value, (*path, key.value))
+        return members
 
     def _again(self, node: yaml.Node) -> bool:
         """True if an alias leads here a second time, perhaps in a circle."""
@@ -253,4 +277,6 @@ def _syntax_fault(error: yaml.YAMLError, text: str, shown_as: str) -> Fault:
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
     got = getattr(error, "problem", None) or getattr(error, "reason", None) or "something else"
-    return Fault(f"{shown_as}:{line}", "syntax", "YAML", dotted([got]))
+    alias = getattr(error, "context", None) == "while scanning an alias"
+    hint = 'a value that begins with a star must be quoted, such as "*/5 * * * *"' if alias else ""
+    return Fault(f"{shown_as}:{line}", "syntax", "YAML", dotted([got]), hint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,12 +28,16 @@ _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """One kind of value. `parse` raises ValueError for what is not `expected`; `show` writes a parsed value the way it
-    is written in YAML; `words` is the closed set of values, if there is one."""
+    is written in YAML; `words` returns the closed set of values, if there is one."""
 
     expected: str
     parse: Callable[[object], Any]
     show: Callable[[Any], str] = str
-    words: tuple[str, ...] = ()
+    words: Callable[[], Sequence[str]] = tuple
+
+
+class Reason(ValueError):
+    """What in particular is wrong with a value, beyond that it is not what was expected."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -89,7 +93,7 @@ def one_of(*words: str) -> Kind:
             _refuse()
         return value.strip().lower()
 
-    return Kind(expected="one of " + ", ".join(words), parse=parse, words=words)
+    return Kind(expected="one of " + ", ".join(words), parse=parse, words=lambda: words)
 
 
 def above_zero(kind: Kind) -> Kind:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
+from taskq.configcron import CRON, JSON, ZONE
 from taskq.configkinds import (
     ADDRESS,
     BYTES,
@@ -108,6 +110,21 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     drain: Seconds = 30.0
 
 
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that is enqueued at every tick of a cron line. `cron` and `type` must be given; `payload` is JSON text, None
+    for none."""
+
+    cron: Annotated[str, CRON] = ""
+    timezone: Annotated[str, ZONE] = "UTC"
+    type: Name = ""
+    payload: Annotated[str | None, JSON] = None
+    queue: Name = "default"
+    priority: Annotated[Literal["high", "normal", "low"], one_of("high", "normal", "low")] = "normal"
+    overlap: Annotated[Literal["skip", "allow"], one_of("skip", "allow")] = "allow"
+    catch_up: Annotated[Literal["none", "last"], one_of("none", "last")] = "none"
+    enabled: Truth = True
+
+
 class Leases(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds: every `heartbeat` a live worker's lease is renewed to `lease`; every `reap` the lapsed ones are sought."""
 
@@ -138,6 +155,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     api: Api = Api()
     tasks: Tasks = Tasks()
     pools: Mapping[str, Pool] = msgspec.field(default_factory=lambda: {"default": Pool()})
+    schedules: Mapping[str, Schedule] = msgspec.field(default_factory=dict)
     leases: Leases = Leases()
     retention: Retention = Retention()
     logging: Logging = Logging()
@@ -148,31 +166,41 @@ _BACKOFF = {"first": SECONDS, "factor": number(1, 100), "max": SECONDS, "jitter"
 
 KEYS: dict[KeyPath, Kind] = {}
 SECTIONS: dict[KeyPath, tuple[str, ...]] = {}
-"""Every key, and every section with the names in it; `*` stands for the name of a pool."""
+"""Every key, and every section with the names in it; `*` stands for the name of a pool or schedule."""
+
+NAMED: Mapping[str, type[msgspec.Struct]] = MappingProxyType({"pools": Pool, "schedules": Schedule})
+"""The sections whose parts have names of the user's choice."""
+
+Names = Mapping[str, Iterable[str]]
+"""The names that a configuration has in each section of `NAMED`."""
+
+REQUIRED: tuple[KeyPath, ...] = (("schedules", "*", "cron"), ("schedules", "*", "type"))
+"""The keys that have no default."""
 
 
 def pattern(path: KeyPath) -> KeyPath:
     """The path under which `KEYS` or `SECTIONS` have it, if they do."""
-    return ("pools", "*", *path[2:]) if path[0:1] == ("pools",) and len(path) > 1 else path
+    return (path[0], "*", *path[2:]) if path[0:1] and path[0] in NAMED and len(path) > 1 else path
 
 
-def all_keys(pools: Iterable[str]) -> Iterator[tuple[KeyPath, Kind]]:
-    """Every key of a configuration with these pools, pool by pool."""
-    names = tuple(pools)
+def all_keys(names: Names) -> Iterator[tuple[KeyPath, Kind]]:
+    """Every key of a configuration with these names, name by name."""
     for section, paths in itertools.groupby(KEYS, key=lambda path: path[0]):
         keys = tuple(paths)
-        for name in names if section == "pools" else ("",):
+        for name in names.get(section, ()) if section in NAMED else ("",):
             yield from ((tuple(name if part == "*" else part for part in key), KEYS[key]) for key in keys)
 
 
-def build(values: Mapping[KeyPath, object], pools: Iterable[str]) -> Config:
-    """A configuration of checked values with these pools; a key without a value has its default."""
+def build(values: Mapping[KeyPath, object], names: Names) -> Config:
+    """A configuration of checked values with these names; a key without a value has its default."""
     sections: dict[str, Any] = {
         field.name: _section(type(field.default), (field.name,), values)
         for field in msgspec.structs.fields(Config)
-        if field.name != "pools"
+        if field.name not in NAMED
     }
-    return Config(pools={name: _section(Pool, ("pools", name), values) for name in pools}, **sections)
+    for section, struct in NAMED.items():
+        sections[section] = {name: _section(struct, (section, name), values) for name in names.get(section, ())}
+    return Config(**sections)
 
 
 def value_at(config: Config, path: KeyPath) -> Any:
@@ -201,9 +229,9 @@ def _describe(struct: type[Any], path: KeyPath = ()) -> None:
         at, hint = (*path, field.encode_name), hints[field.name]
         if struct is Backoff:
             KEYS[at] = _BACKOFF[field.name]
-        elif at == ("pools",):
+        elif len(at) == 1 and at[0] in NAMED:
             SECTIONS[at] = ()
-            _describe(Pool, ("pools", "*"))
+            _describe(NAMED[at[0]], (*at, "*"))
         elif hasattr(hint, "__metadata__"):
             KEYS[at] = hint.__metadata__[0]
         else:

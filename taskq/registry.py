@@ -77,6 +77,11 @@ class Registry:
         handler = self._handlers.get(type_)
         return handler.options if handler else Options()
 
+    def max_retry(self, type_: str, default: int) -> int:
+        """The retries of a task of a type whose submitter does not say how many, where the service has this default."""
+        own = self.options(type_).max_retry
+        return default if own is None else own
+
     def types(self) -> list[str]:
         """All registered types, in alphabetical order."""
         return sorted(self._handlers)

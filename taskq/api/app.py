@@ -11,6 +11,7 @@ from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
+from taskq.api.schedules import ScheduleItem, ScheduleList, SchedulePause, ScheduleResume, ScheduleRun
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
 from taskq.api.types import TypeItem, Types
 from taskq.api.workers import WorkerItem, Workers
@@ -35,6 +36,11 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/queues/{name}/purge", QueuePurge(context))
     app.add_route("/types", Types(context))
     app.add_route("/types/{name}", TypeItem(context))
+    app.add_route("/schedules", ScheduleList(context))
+    app.add_route("/schedules/{name}", ScheduleItem(context))
+    app.add_route("/schedules/{name}/pause", SchedulePause(context))
+    app.add_route("/schedules/{name}/resume", ScheduleResume(context))
+    app.add_route("/schedules/{name}/run", ScheduleRun(context))
     app.add_route("/workers", Workers(context))
     app.add_route("/workers/{worker_id}", WorkerItem(context))
     app.add_route("/health", Health(context))

@@ -11,6 +11,7 @@ import msgspec
 from taskq.catalog import TypeInfo
 from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
+from taskq.queue.schedules import ScheduleState
 from taskq.task import NewTask, Progress, Status, Task
 
 
@@ -82,6 +83,28 @@ def queue_view(state: QueueState) -> dict[str, Any]:
 def pause_view(pause: Pause) -> dict[str, Any]:
     """Since when, and why if somebody said so."""
     return _present({"since": millisecond(pause.since_ms), "reason": pause.reason or None})
+
+
+def schedule_view(state: ScheduleState, next_ms: Sequence[int]) -> dict[str, Any]:
+    """A schedule as JSON members, with the moments at which it runs next."""
+    schedule, run = state.schedule, state.last_run
+    view = {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "type": schedule.type,
+        "payload": _raw(None if schedule.payload is None else schedule.payload.encode()),
+        "queue": schedule.queue,
+        "priority": schedule.priority,
+        "overlap": schedule.overlap,
+        "catch_up": schedule.catch_up,
+        "enabled": schedule.enabled,
+        "paused": state.paused and pause_view(state.paused),
+        "next_runs": [second(ms) for ms in next_ms],
+        "last_run": run and _present({"at": millisecond(run.at_ms), "due_at": _moment(run.due_ms), "task_id": run.task_id}),
+        "skipped_at": _moment(state.skipped_ms),
+    }
+    return _present(view)
 
 
 def worker_view(state: WorkerState) -> dict[str, Any]:

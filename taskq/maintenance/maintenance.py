@@ -30,6 +30,7 @@ from taskq.maintenance.messages import (
     for_maintenance,
 )
 from taskq.maintenance.reports import Reporter, Seats
+from taskq.maintenance.schedules import Timekeeper
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import BATCH, Queue
 from taskq.task import Status
@@ -38,6 +39,8 @@ PROMOTE_EVERY_S = 0.1
 EXPIRE_EVERY_S = 1.0
 STOPS_EVERY_S = 0.25
 REPORT_EVERY_S = 0.5
+FIRE_EVERY_S = 0.2
+PUBLISH_EVERY_S = 10.0
 TRIM_EVERY_S = 5.0
 FSYNC_EVERY_S = 1.0
 QUEUES_EVERY_S = 2.0
@@ -80,6 +83,7 @@ class Maintenance:
         rhythm: Rhythm,
         retention: Mapping[Status, float],
         output_kept_bytes: int = 1 << 16,
+        timekeeper: Timekeeper | None = None,
         fsync: Callable[[], None] | None = None,
     ) -> None:
         self.inspector = inspector
@@ -105,6 +109,11 @@ class Maintenance:
             Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
         ]
+        if timekeeper is not None:
+            self.duties += [
+                Duty("fire", FIRE_EVERY_S, timekeeper.fire),
+                Duty("publish", PUBLISH_EVERY_S, timekeeper.publish),
+            ]
         if fsync is not None:
             self.duties.append(Duty("fsync", FSYNC_EVERY_S, lambda: bool(fsync())))
 

@@ -6,6 +6,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :pending                 list    ids of normal priority, and bells; claimed from the right
     :pending:high :pending:low  list ids of the two other priorities; claimed from the right
     :pending:paused ...      list    the same three while the queue is paused, out of reach of any claim
+    :schedule:<name>         hash    what is known of a schedule whose tasks this queue gets; `queue/schedules.py` knows it
     :paused                  hash    since when and why the queue is paused; absent while it is not
     :processing:<worker_id>  list    what that worker has claimed
     :scheduled               zset    id by the moment it is due, ms
@@ -27,6 +28,8 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
     {<prefix>}:idempotency:<key>  string  what an Idempotency-Key was first used for: fingerprint, id, queue; expires
+    {<prefix>}:schedules     hash    name to the definition of a schedule as JSON, as the machines publish it
+    {<prefix>}:schedules:seen  zset  name of a schedule by the moment when a machine last published it, ms
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ class Keys:
         tag = f"{{{prefix}:{queue}}}"
         self.prefix = prefix
         self.queue = queue
+        self._tag = tag
         self.pending = f"{tag}:pending"
         self.high = f"{tag}:pending:high"
         self.low = f"{tag}:pending:low"
@@ -70,10 +74,16 @@ class Keys:
         self.paused = f"{tag}:paused"
         self.counters = f"{tag}:counters"
         self.queues = queues_key(prefix)
+        self.schedules = schedules_key(prefix)
+        self.seen = f"{self.schedules}:seen"
 
     def task(self, task_id: str) -> str:
         """The record of a task."""
         return self.task_prefix + task_id
+
+    def schedule(self, name: str) -> str:
+        """What is known of a schedule whose tasks this queue gets."""
+        return f"{self._tag}:schedule:{name}"
 
     def processing(self, worker_id: str) -> str:
         """The list of what a worker has claimed."""
@@ -98,3 +108,8 @@ def queues_key(prefix: str) -> str:
 def idempotency_key(prefix: str, key: str) -> str:
     """Where it is kept what an Idempotency-Key was used for."""
     return f"{{{prefix}}}:idempotency:{key}"
+
+
+def schedules_key(prefix: str) -> str:
+    """The hash of the known schedules."""
+    return f"{{{prefix}}}:schedules"

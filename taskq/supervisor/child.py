@@ -34,11 +34,13 @@ from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, S
 from taskq.log import emit
 from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import Maintenance, Rhythm
+from taskq.maintenance.schedules import Timekeeper, schedules_of
 from taskq.queue import server
 from taskq.queue.connection import Link
 from taskq.queue.embedded import EmbeddedPlan, fsync_files
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
+from taskq.queue.schedules import Schedules
 from taskq.registry import Registry
 from taskq.supervisor.boardview import BoardView
 from taskq.supervisor.outputs import Outputs
@@ -157,6 +159,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             Status.FAILED: retention.failed,
             Status.CANCELLED: retention.cancelled,
         },
+        timekeeper=Timekeeper(Schedules(inspector), schedules_of(config, service.registry)),
         fsync=partial(fsync_files, service.embedded.data_dir) if service.embedded else None,
     )
     service.board.ready = True

@@ -11,7 +11,8 @@ from taskq.output import BLOCK_BYTES
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
-from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Progress, Status, Verdict
+from taskq.schedule import CatchUp, Overlap, Schedule
+from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Priority, Progress, Status, Verdict
 
 LEASE_S = 60.0
 PAUSE_S = 30.0
@@ -32,6 +33,23 @@ SETTLES: dict[str, Settle] = {
 def new(type_: str = "echo", **fields: Any) -> NewTask:
     """A task with an id of its own."""
     return NewTask(id=fields.pop("id", str(uuid.uuid4())), type=type_, **fields)
+
+
+def schedule(name: str = "nightly", **fields: Any) -> Schedule:
+    """A schedule that ticks every minute."""
+    given = {
+        "cron": "* * * * *",
+        "timezone": "UTC",
+        "type": "echo",
+        "payload": None,
+        "queue": "default",
+        "priority": Priority.NORMAL,
+        "overlap": Overlap.ALLOW,
+        "catch_up": CatchUp.NONE,
+        "enabled": True,
+        "max_retry": 3,
+    }
+    return Schedule(name=name, **{**given, **fields})
 
 
 def enqueued(queue: Queue, **fields: Any) -> str:

@@ -11,7 +11,9 @@ import pytest
 
 from taskq.errors import TaskNotFound
 from taskq.queue import gate, scripts
+from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
+from taskq.queue.schedules import Schedules
 from taskq.task import Attempt, Priority, Progress, Status
 from tests.integration.steps import (
     DETAIL,
@@ -25,6 +27,7 @@ from tests.integration.steps import (
     new,
     printed,
     reap,
+    schedule,
     snapshot,
     started,
     status,
@@ -116,6 +119,13 @@ STATES: dict[str, Callable[[Queue, Priority], Case]] = {
 }
 
 
+SCHEDULE = schedule("often")
+
+
+def schedules(case: Case) -> Schedules:
+    return Schedules(Inspector(case.queue.link, prefix=case.queue.keys.prefix))
+
+
 def reap_lapsed(case: Case) -> None:
     reap(case.queue, case.me, dead=False)
 
@@ -151,6 +161,11 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "pause": lambda case: gate.pause(case.queue, "because"),
     "resume": lambda case: gate.resume(case.queue),
     "purge": lambda case: gate.purge(case.queue),
+    "fire": lambda case: schedules(case).fire(SCHEDULE, 1000, SCHEDULE.task(case.task_id)),
+    "install": lambda case: schedules(case).install(SCHEDULE),
+    "hold": lambda case: schedules(case).pause(SCHEDULE),
+    "unhold": lambda case: schedules(case).resume(SCHEDULE),
+    "publish": lambda case: schedules(case).publish([SCHEDULE], forget=True),
 }
 
 ALLOWED: dict[tuple[str, str], str] = {
@@ -172,6 +187,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     **{("delete", state): GONE for state in STATES if state != "missing"},
     **{("requeue", state): "pending" for state in ("failed", "cancelled")},
     **{("trim", state): GONE for state in ("completed", "failed", "cancelled")},
+    ("fire", "missing"): "pending",
     **{("pause", state): "pending" for state in ("pending", "overdue", "released", "claimed")},
     **{("purge", state): GONE for state in ("scheduled", "due", "pending", "overdue", "overdue and scheduled", "released")},
 }
@@ -188,6 +204,8 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "lapsed": (keys.reaper,),
         "leave": (keys.leases, keys.workers, keys.stops),
         "pause": (keys.paused,),
+        "publish": (keys.schedules, keys.seen),
+        **dict.fromkeys(("fire", "install", "hold"), (keys.schedule(SCHEDULE.name),)),
     }.get(verb, ())
 
 
@@ -233,7 +251,9 @@ def test_an_allowed_pair_lands_in_the_stated_state_and_nowhere_else(
         assert queue.claim(case.me) is None  # the worker that holds the claim drops it when it looks
     landed = status(queue, case.task_id)
     assert (landed or GONE) == ALLOWED[verb, state]
-    assert places(queue, case.task_id) == stated_places(landed, Priority.NORMAL if verb == "enqueue" else priority, verb)
+    assert places(queue, case.task_id) == stated_places(
+        landed, Priority.NORMAL if verb in ("enqueue", "fire") else priority, verb
+    )
 
 
 def test_every_script_has_its_row() -> None:

@@ -67,7 +67,7 @@ def test_a_task_that_was_moved_and_not_started_goes_back_to_its_place_at_the_hea
 def test_claims_of_several_workers_go_back_in_the_order_in_which_they_became_ready(queue: Queue) -> None:
     ids = [enqueued(queue) for _ in range(4)]
     for age, task_id in enumerate(reversed(ids)):
-        queue.link.redis.hset(queue.keys.task(task_id), "ready_at", now_ms(queue) - age)
+        queue.link.redis.hset(queue.keys.task(task_id), "ready_at", 1_000_000 - age)
     for task_id in ids[:3]:
         assert moved(queue, joined(queue)) == task_id
 

@@ -9,10 +9,14 @@ import pytest
 
 from taskq.queue import gate, scripts
 from taskq.queue.connection import Link
+from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
+from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
 from taskq.task import Attempt, Progress, Status
-from tests.integration.steps import DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, printed, reap, tell
+from tests.integration.steps import (
+    DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, printed, reap, schedule, tell,
+)
 
 
 class Watched(Link):
@@ -46,6 +50,16 @@ def held(redis_url: str, prefix: str) -> Iterator[Held]:
     link.close()
 
 
+OFTEN = schedule("often")
+
+
+def schedules(queue: Held) -> Schedules:
+    inspector = Inspector(queue.link, prefix=queue.keys.prefix)
+    inspector.queue("default").announce()
+    queue.ran.clear()
+    return Schedules(inspector)
+
+
 CALLS: dict[str, Callable[[Held], Any]] = {
     "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
@@ -71,6 +85,11 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "pause": gate.pause,
     "resume": gate.resume,
     "purge": gate.purge,
+    "fire": lambda queue: schedules(queue).fire(OFTEN, 1000, OFTEN.task(queue.attempt.id)),
+    "install": lambda queue: schedules(queue).install(OFTEN),
+    "hold": lambda queue: schedules(queue).pause(OFTEN),
+    "unhold": lambda queue: schedules(queue).resume(OFTEN),
+    "publish": lambda queue: schedules(queue).publish([OFTEN], forget=False),
 }
 
 
@@ -78,9 +97,13 @@ CALLS: dict[str, Callable[[Held], Any]] = {
 def test_the_keys_passed_are_the_keys_named(held: Held, name: str) -> None:
     CALLS[name](held)
 
-    special = {"processing": held.keys.processing(held.worker), "ended": held.keys.failed}
+    special = {
+        "processing": held.keys.processing(held.worker),
+        "ended": held.keys.failed,
+        "schedule": held.keys.schedule(OFTEN.name),
+    }
     named = scripts.load(name).keys
-    assert held.ran == {name: [special.get(key) or getattr(held.keys, key) for key in named]}
+    assert held.ran == {name: [special[key] if key in special else getattr(held.keys, key) for key in named]}
 
 
 def test_every_script_is_called() -> None:

@@ -60,7 +60,7 @@ def test_the_documented_file_has_every_key() -> None:
     settings, faults = read_file(DOCUMENTED, "taskq.yaml")
 
     assert not faults
-    assert {path for path, _ in all_keys(["default"])} <= {setting.path for setting in settings}
+    assert {path for path, _ in all_keys({"pools": ["default"]})} <= {setting.path for setting in settings}
 
 
 def test_every_key_of_the_documented_file_has_a_comment_above_it() -> None:
@@ -68,7 +68,7 @@ def test_every_key_of_the_documented_file_has_a_comment_above_it() -> None:
     settings, _ = read_file(DOCUMENTED, "taskq.yaml")
     at = {setting.path: int(setting.place.rpartition(":")[2]) - 1 for setting in settings}
 
-    bare = [path for path, _ in all_keys(["default"]) if not lines[at[path] - 1].lstrip().startswith("#")]
+    bare = [path for path, _ in all_keys({"pools": ["default"]}) if not lines[at[path] - 1].lstrip().startswith("#")]
 
     assert bare == [("retention", "completed"), ("retention", "cancelled")]  # the section's comment says it all
 
@@ -296,7 +296,7 @@ def test_rows_and_origins_have_every_key_of_every_pool(place: Place) -> None:
 
     keys = [key for key, _, _ in rows(loaded)]
 
-    assert keys == [".".join(path) for path, _ in all_keys(pools)]
+    assert keys == [".".join(path) for path, _ in all_keys({"pools": pools})]
     assert sorted(keys) == sorted(loaded.origins)
 
 

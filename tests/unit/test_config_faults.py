@@ -14,7 +14,7 @@ from taskq.units import DURATION, SIZE
 
 Faults = Callable[..., list[str]]
 
-SECTIONS = "redis, api, tasks, pools, leases, retention, logging"
+SECTIONS = "redis, api, tasks, pools, schedules, leases, retention, logging"
 API_KEYS = "listen, processes, threads, max_body, max_batch_body, allow_unauthenticated"
 POOL_KEYS = "queue, workers, max_tasks, max_memory, nice, drain"
 NAME = "a name of 1 to 128 letters, digits, _ . or -"

@@ -1,0 +1,60 @@
+#!lua
+-- fire: enqueues the task of one tick of a schedule, once, whoever else tries; or at tick 0 the task of a run by hand.
+-- Repeating it changes nothing. At maxmemory nothing is stored, and the tick stays due.
+-- KEYS[1] pending
+-- KEYS[2] high
+-- KEYS[3] low
+-- KEYS[4] scheduled
+-- KEYS[5] tasks
+-- KEYS[6] task_prefix
+-- KEYS[7] paused
+-- KEYS[8] expiring
+-- KEYS[9] unique_prefix
+-- KEYS[10] accepted_prefix
+-- KEYS[11] schedule that ticks
+-- ARGV[1] tick in ms, or 0
+-- ARGV[2] overlap: 'allow' or 'skip'
+-- ARGV[3] id of the task
+-- ARGV[4] to the last: task, as enqueue takes what comes after the id
+-- RETURNS 'fired'; or, with nothing enqueued, 'past' (dealt with before), 'early', 'paused' or 'skipped' (it would overlap)
+local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local unique_prefix, accepted_prefix, schedule = KEYS[9], KEYS[10], KEYS[11]
+local tick, overlap, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+-- include now aside push unique earlier store
+local known = redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
+
+local function lives(other)
+  local record = other and redis.pcall('HMGET', task_prefix .. other, 'status')
+  return record and record[1] and not string.find('completed failed cancelled', record[1], 1, true)
+end
+
+local function enqueue()
+  local at = 3
+  local n, m = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  local extra = m > 0 and at + 6 + n
+  if not earlier(id, task_prefix .. id, extra) then
+    store(id, task_prefix .. id, at, n, extra)
+  end
+end
+
+local overlaps = overlap == 'skip' and (lives(known[3]) or lives(known[4]))
+if tick == 0 then
+  enqueue()
+  redis.call('HSET', schedule, 'run_id', id, 'run_at', now)
+  return 'fired'
+elseif tick <= tonumber(known[1] or 0) then
+  return 'past'
+elseif tick > now then
+  return 'early'
+end
+redis.call('HSET', schedule, 'tick', tick)
+if known[2] then
+  return 'paused'
+elseif overlaps then
+  redis.call('HSET', schedule, 'skipped', tick)
+  return 'skipped'
+end
+enqueue()
+redis.call('HSET', schedule, 'task_id', id, 'due_at', tick, 'fired_at', now)
+return 'fired'
