@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import Any
 
 import falcon
 import msgspec
@@ -16,6 +17,7 @@ from taskq.api.listing import Listing, next_link, read_listing
 from taskq.api.repeats import REPLAYED, read_key, resolve
 from taskq.api.submission import given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
+from taskq.api.waiting import waiting
 from taskq.errors import TaskNotFound
 from taskq.log import emit
 from taskq.queue.inspect import Page
@@ -86,8 +88,9 @@ class TaskItem:
         self._context = context
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """One task."""
-        _show(resp, find_task(self._context, task_id))
+        """One task; one that waits tells for what."""
+        task = find_task(self._context, task_id)
+        _show(resp, task, waiting(self._context.inspector, task))
 
     on_head = on_get
 
@@ -168,5 +171,6 @@ def _queue_of(context: ApiContext, task_id: str) -> Queue:
     return context.inspector.queue(name)
 
 
-def _show(resp: falcon.Response, task: Task) -> None:
-    resp.data = msgspec.json.encode(task_view(task))
+def _show(resp: falcon.Response, task: Task, reason: dict[str, Any] | None = None) -> None:
+    view = task_view(task)
+    resp.data = msgspec.json.encode(view if reason is None else {**view, "waiting": reason})

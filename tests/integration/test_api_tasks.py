@@ -81,7 +81,8 @@ def test_the_answer_to_a_post_is_what_a_get_shows_right_after(api: TestClient, m
 
     shown = api.simulate_get(answer.headers["location"])
     assert shown.status_code == 200
-    assert shown.content == answer.content
+    assert shown.content.startswith(answer.content[:-1])  # a GET says in addition what it waits for
+    assert set(shown.json) - set(answer.json) == {"waiting"}
     assert shown.json.get("payload") == members.get("payload")
     assert ("payload" in shown.json) == ("payload" in members)
 
@@ -186,7 +187,7 @@ def test_a_failed_task_can_be_brought_back(api: TestClient, queue: Queue) -> Non
     answer = api.simulate_post(f"{path}/requeue")
 
     assert (answer.status_code, answer.json["status"]) == (202, "pending")
-    assert api.simulate_get(path).json == answer.json
+    assert api.simulate_get(path).json.items() >= answer.json.items()
     assert start(queue).attempt == 2
 
 

@@ -1,0 +1,70 @@
+"""Why a task is not running: one reason, in a word and in a sentence. Pure, but for the look at Redis of `waiting`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskq.api.views import millisecond
+from taskq.queue.inspect import Inspector
+from taskq.queue.standing import Standing, standing
+from taskq.task import Status, Task
+
+
+def waiting(inspector: Inspector, task: Task) -> dict[str, Any] | None:
+    """The member `waiting` of a task; None for one that does not wait. Raises QueueUnavailable or QueueRefused."""
+    if task.status is Status.SCHEDULED:
+        return _until_due(task)
+    if task.status is Status.PENDING:
+        return explain(task, standing(inspector, task))
+    return None
+
+
+def explain(task: Task, found: Standing) -> dict[str, Any]:
+    """The first thing that would have to change before anything else can."""
+    reason, detail, since_ms = _reason(task, found)
+    view = {"reason": reason, "position": found.ahead, "detail": detail}
+    if since_ms is not None:
+        view["since"] = millisecond(since_ms)
+    return {name: value for name, value in view.items() if value is not None}
+
+
+def _until_due(task: Task) -> dict[str, Any]:
+    when = millisecond(task.run_at_ms or 0)
+    if task.retries > 0:
+        detail = f"the last attempt failed; retry {task.retries} of {task.max_retry} is due at {when}"
+        return {"reason": "backoff", "detail": detail}
+    return {"reason": "run_at", "detail": f"it is due at {when}"}
+
+
+def _reason(task: Task, found: Standing) -> tuple[str, str, int | None]:
+    """A word, a sentence, and since when it is so if that is known."""
+    if found.paused is not None:
+        why = f": {found.paused.reason}" if found.paused.reason else ""
+        return "queue_paused", f"the queue {task.queue} is paused{why}", found.paused.since_ms
+    if found.workers == 0:
+        return "no_worker", f"no live worker serves the queue {task.queue}", None
+    if found.servers == 0:
+        sentence = f"no live worker of the queue {task.queue} serves the type {task.type}; one that takes it will fail it"
+        return "no_worker_for_type", sentence, None
+    if found.ahead is None:
+        return "starting", "a worker has just been handed it", None
+    busy, since_ms = _workers(found)
+    if found.ahead > 0:
+        return "behind_others", f"{_others(found)}{busy}", since_ms
+    if found.idle == 0:
+        return "workers_busy", f"it is the next one{busy}", since_ms
+    return "starting", "it is the next one and a worker is free", None
+
+
+def _others(found: Standing) -> str:
+    more = "at least " if found.beyond else ""
+    tasks = "1 task starts" if found.ahead == 1 and not found.beyond else f"{more}{found.ahead} tasks start"
+    return f"{tasks} before it" + (f", {found.higher} of a higher priority" if found.higher else "")
+
+
+def _workers(found: Standing) -> tuple[str, int | None]:
+    if found.idle != 0:
+        return "", None
+    who = "the only worker is" if found.workers == 1 else f"all {found.workers} workers are"
+    since = f" since {millisecond(found.busy_since_ms)}" if found.busy_since_ms is not None else ""
+    return f"; {who} busy{since}", found.busy_since_ms
