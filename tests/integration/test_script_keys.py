@@ -15,7 +15,17 @@ from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
 from taskq.task import Attempt, Progress, Status
 from tests.integration.steps import (
-    DETAIL, LEASE_S, PAUSE_S, SETTLES, claim, enqueued, joined, printed, reap, schedule, tell,
+    DETAIL,
+    LEASE_S,
+    PAUSE_S,
+    SETTLES,
+    claim,
+    enqueued,
+    joined,
+    printed,
+    reap,
+    schedule,
+    tell,
 )
 
 
