@@ -14,8 +14,9 @@
  *   faults     kills a worker, stops one and continues it later, or keeps a lease from being extended; FAULTS in all.
  *              Besides, LOSSES replies are lost or commands delayed.
  *
- * Not modelled: order and priority of pending, time (a lease ends whenever it may), cancel, delete, requeue, release.
- * A worker's list is watched for ever: the code watches it for longer than a command can be on its way.
+ * Not modelled: order and priority of pending, time (a lease ends whenever it may), cancel, delete, requeue, release, crash,
+ * expire, pause.
+ * A worker's list is watched for ever; LEAVE_AT_ONCE shows why for at least as long as a command can be on its way.
  *
  * Properties, checked after every script:
  *   NO_STALE_WRITE   a settle that is accepted comes from the process that started the task last, from that start, and

@@ -1,0 +1,425 @@
+"""Takes one rule at a time out of a copy of the source and requires the tests to notice.
+
+    python -m tests.mutants [--update] [WORD ...]
+
+With words only the mutations whose name contains one of them are tried. `--update` writes the table to mutants.md. The exit
+code is 1 when a mutation survives, breaks the source instead of changing what it does, or no longer fits the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+TABLE = Path(__file__).with_name("mutants.md")
+EVERYTHING = ("tests/unit", "tests/integration")
+LEFT_OUT = (".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "build", "dist", "node_modules")
+
+TEST_LIMIT_S = 60
+"""A mutation may make a test wait for what never comes."""
+RUN_LIMIT_S = 1800
+
+_FAILED = re.compile(r"^FAILED (\S+?)(?: - .*)?$", re.MULTILINE)
+_BROKEN = re.compile(r"Error compiling script|Script attempted to access nonexistent|SyntaxError|ImportError|NameError")
+
+
+class Misfit(Exception):
+    """A mutation cannot be applied, or the tests fail without one."""
+
+
+class Mutation(NamedTuple):
+    """One change to one file. `old` must occur in it exactly once; `tests` are tried before all others."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, source: str) -> str:
+        """The mutated source. Raises Misfit when the mutation does not fit it."""
+        if source.count(self.old) != 1:
+            raise Misfit(
+                f"{self.name}: expected the text once in {self.file}, found it {source.count(self.old)} times: {self.old!r}"
+            )
+        return source.replace(self.old, self.new)
+
+    def check(self, tree: Path) -> None:
+        """Raises Misfit when the mutation does not fit the source in `tree`, or when a test file is gone."""
+        self.apply((tree / self.file).read_text(encoding="utf-8"))
+        missing = [test for test in self.tests if not (tree / test).exists()]
+        if missing:
+            raise Misfit(f"{self.name}: no such test file: {', '.join(missing)}")
+
+
+def lua(name: str, script: str, old: str, new: str, *tests: str) -> Mutation:
+    """A mutation of a script."""
+    return Mutation(name, f"taskq/queue/lua/{script}.lua", old, new, tuple(f"tests/integration/test_{t}.py" for t in tests))
+
+
+def python(name: str, module: str, old: str, new: str, *tests: str) -> Mutation:
+    """A mutation of a module."""
+    return Mutation(name, f"taskq/{module}.py", old, new, tuple(f"tests/integration/test_{t}.py" for t in tests))
+
+
+class Run(NamedTuple):
+    """One run of tests that stopped at the first failure."""
+
+    output: str
+    passed: bool
+
+    @property
+    def killer(self) -> str | None:
+        """The test that failed; None when none did, or when the run could not test anything."""
+        found = _FAILED.search(self.output)
+        return found[1] if found and not self.passed and not _BROKEN.search(self.output) else None
+
+
+class Trial(NamedTuple):
+    """What became of one mutation."""
+
+    mutation: Mutation
+    killer: str | None
+    seconds: float
+    output: str
+
+
+FENCE = [
+    lua("fence: worker not compared", "lib/fence", "record[2] ~= worker_id or ", "", "fence"),
+    lua("fence: attempt not compared", "lib/fence", " or record[3] ~= attempt then", " then", "fence"),
+    lua("fence: worker's list not looked at", "lib/fence", "1, id) == 1 then", "1, id) >= 0 then", "mutant_gaps"),
+    lua("settle: repeat refused", "lib/fence", "record[4] == verb and 'repeat' or 'stale'", "'stale'", "fence"),
+    lua("settle: repeat performed again", "lib/fence", "and 'repeat' or", "and 'ok' or", "fence"),
+    lua("settle: another verb taken for a repeat", "lib/fence", "record[4] == verb and", "record[4] and", "fence"),
+]
+
+ATTEMPTS = [
+    lua("attempt: not counted by start", "lib/start", "attempt = attempt + 1", "attempt = 1", "claim", "fence"),
+    lua(
+        "attempt: counted again by a repeated start",
+        "lib/start",
+        "if record[2] == 'pending' then",
+        "if record[2] == 'pending' or record[3] == worker_id then",
+        "claim",
+    ),
+    lua("attempt: reset by requeue", "requeue", "'crashes', 0,", "'crashes', 0, 'attempt', 0,", "requeue"),
+    lua(
+        "attempt: reset by reap",
+        "lib/crash",
+        "'settled', verb, 'ready_at'",
+        "'attempt', 0, 'settled', verb, 'ready_at'",
+        "reap",
+    ),
+    lua("retry: not counted", "retry", "redis.call('HINCRBY', key, 'retries', 1)", "", "retry"),
+    lua(
+        "release: counted as a crash",
+        "release",
+        "  push(redis.call('HGET', key, 'priority'), id, true)",
+        "  redis.call('HINCRBY', key, 'crashes', 1)\n  push(redis.call('HGET', key, 'priority'), id, true)",
+        "release",
+    ),
+    lua("crash: of an attempt that was overtaken", "crash", "if verdict == 'ok' then", "if true then", "crash"),
+    lua("progress: of an attempt that was overtaken", "lib/holds", " or record[3] ~= attempt then", " then", "progress"),
+]
+
+LEASES = [
+    lua("claim: lease not looked at", "lib/claim", "if not lease or tonumber(lease) <= now then", "if false then", "claim"),
+    lua("join: lapsed lease revived", "join", "leases, 'NX', now", "leases, now", "join"),
+    lua(
+        "extend: lapsed lease revived", "extend", "if ends_at and tonumber(ends_at) > now then", "if ends_at then", "extend"
+    ),
+    lua("gap: held against leases", "lib/gap", "if gap > pause then", "if false then", "extend"),
+    lua("gap: lapsed leases revived", "lib/gap", "leases, last, '+inf'", "leases, '-inf', '+inf'", "extend"),
+    lua("reap: lease not looked at", "reap", "if ends_at and tonumber(ends_at) > now then", "if false then", "reap"),
+    lua(
+        "leave: worker forgotten with what it holds",
+        "leave",
+        "if redis.call('LLEN', processing) > 0 then",
+        "if false then",
+        "join",
+    ),
+    python(
+        "extend: worker that nobody vouches for",
+        "maintenance/maintenance",
+        " and self.seats.alive(born.seat)]",
+        "]",
+        "mutant_gaps",
+    ),
+]
+
+REAP = [
+    lua(
+        "reap: claim that was not started counted as a crash",
+        "reap",
+        "elseif record[1] == 'pending' then\n    give_back(",
+        "elseif record[1] == 'pending' then\n    count_crash(",
+        "reap",
+    ),
+    lua("reap: crash limit ignored", "lib/crash", "if crashes < max_crashes then", "if true then", "reap"),
+    lua("reap: task given back at the tail", "lib/crash", "push(record[3], id, true)", "push(record[3], id, false)", "reap"),
+    lua("reap: task of another worker given back", "reap", " and record[2] == worker_id then", " then", "reap"),
+    lua("reap: bell kept", "reap", "if id == BELL then\n    ring()", "if id == BELL then\n    -- dropped", "bell", "reap"),
+    lua(
+        "reap: lease kept by a worker that is known to be dead",
+        "reap",
+        "  redis.call('ZADD', leases, 'XX', 'LT', now, worker_id)\n",
+        "",
+        "mutant_gaps",
+    ),
+    python(
+        "reap: silent worker forgotten at once",
+        "maintenance/maintenance",
+        "if ago_s > LINGER_S:",
+        "if True:",
+        "mutant_gaps",
+    ),
+    python(
+        "bury: drain counted as a crash",
+        "maintenance/burial",
+        '("timeout", "memory", "drain")',
+        '("timeout", "memory")',
+        "mutant_gaps",
+    ),
+    python(
+        "bury: time limit counted as a crash",
+        "maintenance/burial",
+        '("timeout", "memory", "drain")',
+        '("memory", "drain")',
+        "mutant_gaps",
+    ),
+    python(
+        "bury: rest of the list left behind",
+        "maintenance/burial",
+        "        self.reap(queue, died.worker_id, dead=True, died=died)\n",
+        "",
+        "mutant_gaps",
+    ),
+]
+
+BELLS = [
+    lua(
+        "push: no bell for high",
+        "lib/push",
+        "redis.call(command, high, id)\n    ring()",
+        "redis.call(command, high, id)",
+        "bell",
+    ),
+    lua(
+        "push: no bell for low",
+        "lib/push",
+        "redis.call(command, low, id)\n    ring()",
+        "redis.call(command, low, id)",
+        "bell",
+    ),
+    lua("claim: bell not rung anew", "lib/claim", "if rung and redis.call", "if false and redis.call", "bell"),
+    lua("claim: bell lost among dead entries", "lib/claim", "  if rung then\n    ring()\n  end\n", "", "bell"),
+]
+
+LISTS = [
+    lua("claim: own list not looked at", "lib/claim", "redis.call('LINDEX', processing, -1) or take()", "take()", "claim"),
+    lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
+    lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
+    lua("enqueue: repeat stored again", "lib/earlier", "if redis.call('EXISTS', key) == 1 then", "if false then", "enqueue"),
+    lua("cancel: left in pending", "lib/withdraw", "if redis.call('LREM', list, 1, id) == 0 and", "if", "cancel"),
+    lua(
+        "cancel: left with its worker",
+        "lib/withdraw",
+        "redis.call('LREM', processing_prefix .. worker_id, 1, id)\n      redis.call('HSET', stops",
+        "redis.call('HSET', stops",
+        "cancel",
+    ),
+    lua(
+        "requeue: of a task that has not ended",
+        "requeue",
+        "local ended = record[1] == 'failed' or record[1] == 'cancelled'",
+        "local ended = true",
+        "requeue",
+    ),
+    lua(
+        "release: task given back at the tail",
+        "release",
+        "push(redis.call('HGET', key, 'priority'), id, true)",
+        "push(redis.call('HGET', key, 'priority'), id, false)",
+        "release",
+    ),
+    lua(
+        "cancel: worker not told", "lib/withdraw", "redis.call('HSET', stops, worker_id, id ..", "local _ = (id ..", "cancel"
+    ),
+    lua(
+        "cancel: of a task that has ended",
+        "cancel",
+        "if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processing' then",
+        "if true then",
+        "cancel",
+    ),
+    lua(
+        "requeue: left among the ended",
+        "requeue",
+        "  redis.call('ZREM', record[1] == 'failed' and failed or cancelled, id)\n",
+        "",
+        "requeue",
+    ),
+    lua("trim: kept time ignored", "trim", "'-inf', now - kept,", "'-inf', now,", "trim"),
+    lua("pause: new tasks not set aside", "enqueue", "-- include now aside push", "-- include now push", "pause"),
+    lua(
+        "pause: claims that were not started left with workers",
+        "pause",
+        "in ipairs(unstarted()) do",
+        "in ipairs({}) do",
+        "pause",
+    ),
+    lua(
+        "expire: started all the same", "lib/overdue", "if not expires_at or expires_at > now then", "if true then", "expire"
+    ),
+    lua("unique: key not looked at", "lib/unique", "if holder and holder ~= id then", "if false then", "unique"),
+]
+
+CONNECTION = [
+    python(
+        "connection: client retries behind our back",
+        "queue/connection",
+        "Retry(NoBackoff(), 0)",
+        "Retry(NoBackoff(), 3)",
+        "connection",
+    ),
+    python(
+        "connection: wait cut off before its end",
+        "queue/connection",
+        "block_s + COMMAND_TIMEOUT_S",
+        "block_s / 2",
+        "mutant_gaps",
+    ),
+    python(
+        "connection: forgotten script not loaded again",
+        "queue/connection",
+        "if classify(error) is not Trouble.RELOAD:",
+        "if isinstance(error, ResponseError):",
+        "enqueue",
+    ),
+    lua("complete: refused at maxmemory", "complete", "#!lua flags=allow-oom", "#!lua", "maxmemory"),
+]
+
+MUTATIONS = FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + CONNECTION
+
+
+def main() -> int:
+    options = _options()
+    chosen = [mutation for mutation in MUTATIONS if not options.words or any(w in mutation.name for w in options.words)]
+    if not chosen:
+        raise Misfit(f"no mutation is called anything with {' or '.join(options.words)}")
+    with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
+        tree = _copy(Path(directory) / "tree")
+        for mutation in MUTATIONS:
+            mutation.check(tree)
+        _expect_green(tree, sorted({file for mutation in chosen for file in mutation.tests}))
+        trials = []
+        for mutation in chosen:
+            trials.append(_try(tree, mutation))
+            print(_row(trials[-1]), flush=True)
+    survivors = [trial for trial in trials if trial.killer is None]
+    for trial in survivors:
+        print(f"\n== not killed: {trial.mutation.name}\n{trial.output[-4000:]}", file=sys.stderr)
+    print(f"{len(trials) - len(survivors)} of {len(trials)} mutations killed")
+    if options.update:
+        TABLE.write_text(_table(trials), encoding="utf-8")
+    return 1 if survivors else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--update", action="store_true", help="write the table to tests/mutants.md")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="try only mutations whose name contains it")
+    options = parser.parse_args()
+    if options.update and options.words:
+        parser.error("--update needs every mutation")
+    return options
+
+
+def _copy(tree: Path) -> Path:
+    """A copy of the checkout; makes sure that tests which run in it test it and not the checkout."""
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    where = "import taskq; print(taskq.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", where], cwd=tree, env=_env(tree), capture_output=True, text=True, check=True
+    )
+    if tree not in Path(found.stdout.strip()).parents:
+        raise Misfit(f"tests in a copy would import {found.stdout.strip()}")
+    return tree
+
+
+def _expect_green(tree: Path, files: Sequence[str]) -> None:
+    """A kill says nothing unless the same tests pass without the mutation."""
+    run = _pytest(tree, files)
+    if not run.passed:
+        raise Misfit(f"the tests fail without any mutation\n{run.output}")
+
+
+def _try(tree: Path, mutation: Mutation) -> Trial:
+    """The tests that should notice, and only if they do not, all of them."""
+    began = time.monotonic()
+    with _applied(tree, mutation):
+        run = _pytest(tree, mutation.tests)
+        noticed = not run.passed
+        if not noticed:
+            run = _pytest(tree, EVERYTHING)
+    if run.killer and not noticed:
+        _expect_green(tree, [run.killer.partition("::")[0]])
+    return Trial(mutation, run.killer, time.monotonic() - began, run.output)
+
+
+@contextmanager
+def _applied(tree: Path, mutation: Mutation) -> Iterator[None]:
+    path = tree / mutation.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(mutation.apply(source), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def _pytest(tree: Path, tests: Sequence[str]) -> Run:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=short", f"--timeout={TEST_LIMIT_S}"]
+    command += ["-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=_env(tree), capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        raise Misfit(f"the tests did not end within {RUN_LIMIT_S} s: {' '.join(tests)}") from late
+    if done.returncode not in (0, 1):
+        raise Misfit(f"pytest could not finish {' '.join(tests)}\n{done.stdout}{done.stderr}")
+    return Run(done.stdout + done.stderr, done.returncode == 0)
+
+
+def _env(tree: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
+
+
+def _row(trial: Trial) -> str:
+    killer = trial.killer.removeprefix("tests/") if trial.killer else "**nothing**"
+    return f"| {trial.mutation.name} | {killer} | {trial.seconds:.0f} |"
+
+
+def _table(trials: Sequence[Trial]) -> str:
+    head = "# Mutations\n\nWritten by `python -m tests.mutants --update`: each line is one rule taken out of the source.\n\n"
+    rows = "\n".join(_row(trial) for trial in trials)
+    return f"{head}| mutation | killed by | seconds |\n|---|---|---|\n{rows}\n"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Misfit as misfit:
+        sys.exit(f"mutants: {misfit}")
