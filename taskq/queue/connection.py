@@ -101,6 +101,8 @@ class Link:
         self._give_up = give_up
         self._blocking: redis.Redis | None = None
         self._down_since: float | None = None
+        # once a wait ended in an error: its command may still be on its way to the server, whatever we do
+        self.wait_was_cut = False
 
     def run(self, action: Callable[[redis.Redis], T]) -> T:
         """Perform `action`, which must be safe to repeat, until it succeeds.
@@ -155,6 +157,7 @@ class Link:
             moved: Any = self._blocking.blmove(source, destination, block_s, "RIGHT", "LEFT")  # type: ignore[arg-type]
             return moved if moved is None or isinstance(moved, bytes) else bytes(moved)
         except (RedisError, OSError) as error:
+            self.wait_was_cut = True
             self.close_blocking()
             raise translate(error) from error
 
@@ -165,8 +168,8 @@ class Link:
             self._blocking = None
 
     def disconnect(self) -> None:
-        """Drop the pooled connections: after a failover they lead to the wrong server."""
-        self.redis.connection_pool.disconnect()
+        """Drop the idle connections: after a failover they lead to the wrong server. Those that other threads use stay."""
+        self.redis.connection_pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
         """Drop every connection."""

@@ -7,6 +7,7 @@ QueueUnavailable, QueueFull or QueueRefused. What a method leaves in Redis stand
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ class Queue:
             "stops",
             "paused",
         )
-        return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail]))
+        return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, _token()]))
 
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
@@ -95,7 +96,7 @@ class Queue:
         Its time to wait begins anew. Raises UniqueKeyTaken when another task has taken its unique key since.
         """
         keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix", "paused", "expiring", "unique_prefix")
-        had, unique_key, holder = self._script("requeue", *keys, args=[task_id, _ms(delay_s)])
+        had, unique_key, holder = self._script("requeue", *keys, args=[task_id, _ms(delay_s), _token()])
         if holder:
             raise UniqueKeyTaken(unique_key.decode(), holder.decode())
         return self._found(task_id, had)
@@ -298,6 +299,11 @@ class Queue:
 def _reaped(reply: Sequence[Any]) -> Reaped:
     task_id, attempt, status, crashes, type_ = reply
     return Reaped(task_id.decode(), int(attempt), Status(status.decode()), int(crashes), type_.decode("utf-8", "replace"))
+
+
+def _token() -> str:
+    """Marks one call, so that its repetition after a lost reply is known and answered as the first time."""
+    return secrets.token_hex(8)
 
 
 def _ms(seconds: float) -> int:

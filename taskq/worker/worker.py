@@ -218,7 +218,9 @@ class Worker:
 
     def _leave(self, reason: str) -> Ending:
         self.queue.link.close_blocking()
-        self.queue.leave(self.worker_id)
+        if not self.queue.link.wait_was_cut:
+            self.queue.leave(self.worker_id)
+        # else the list of this worker stays known to the reapers for a while: a late BLMOVE may still fill it
         return Ending(reason)
 
     def _set_running(self, running: bool) -> None:

@@ -163,3 +163,25 @@ def test_a_handler_that_closes_every_descriptor_still_tells_its_result(inspector
 
     assert task is not None
     assert (task.status, task.result) == (Status.COMPLETED, b'"told"')
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_worker_whose_wait_was_cut_stays_known_to_the_reapers(
+    queue: Queue, redis_url: str, prefix: str, *, cut: bool
+) -> None:
+    worker_id, slot = joined(queue), Board(1).slot(0)
+
+    def child() -> None:
+        os.setpgid(0, 0)
+        link = Link(redis_url)
+        link.wait_was_cut = cut
+        slot.order_drain()
+        Worker(worker_id, Queue(link, prefix=prefix), Registry(), slot).run()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(END_LIMIT_S)
+
+    assert process.exitcode == 0
+    known = queue.link.redis.zscore(queue.keys.leases, worker_id) is not None
+    assert known is cut

@@ -14,16 +14,21 @@
 -- ARGV[1] id
 -- ARGV[2] reason
 -- ARGV[3] detail of the error as JSON
+-- ARGV[4] token of this call, the same when it is repeated
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local id, reason, detail = ARGV[1], ARGV[2], ARGV[3]
+local id, reason, detail, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = task_prefix .. id
--- include now aside withdraw
+-- include now aside withdraw asked
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
 if record.err or not record[1] then
   return ''
+end
+local before = asked_before()
+if before then
+  return before
 end
 if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processing' then
   withdraw(id, record, 'cancelled')
@@ -31,5 +36,6 @@ if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processin
     'error', reason, 'error_detail', detail, 'finished_at', now, 'updated_at', now)
   redis.call('HDEL', key, 'run_at')
   redis.call('ZADD', cancelled, now, id)
+  note_asked(record[1])
 end
 return record[1]

@@ -13,16 +13,21 @@
 -- KEYS[10] unique_prefix
 -- ARGV[1] id
 -- ARGV[2] delay in ms
+-- ARGV[3] token of this call, the same when it is repeated
 -- RETURNS the status the task had, or '' when there is none; its unique key and the id of another task that holds it, or '' and ''
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, cancelled, task_prefix = KEYS[5], KEYS[6], KEYS[7]
 local paused, expiring, unique_prefix = KEYS[8], KEYS[9], KEYS[10]
-local id, delay = ARGV[1], tonumber(ARGV[2])
+local id, delay, token = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local key = task_prefix .. id
--- include now aside push unique
+-- include now aside push unique asked
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'unique_key', 'expires_in')
 if record.err or not record[1] then
   return {'', '', ''}
+end
+local before = asked_before()
+if before then
+  return {before, '', ''}
 end
 local ended = record[1] == 'failed' or record[1] == 'cancelled'
 local holder = ended and record[3] and holder_of(record[3], id)
@@ -30,6 +35,7 @@ if holder then
   return {record[1], record[3], holder}
 end
 if ended then
+  note_asked(record[1])
   redis.call('ZREM', record[1] == 'failed' and failed or cancelled, id)
   redis.call('HSET', key, 'retries', 0, 'crashes', 0, 'settled', 'requeue', 'updated_at', now)
   redis.call('HDEL', key, 'finished_at', 'cancel_reason', 'cancel_at')
