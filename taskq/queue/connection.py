@@ -36,6 +36,7 @@ from redis.retry import Retry
 
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
+from taskq.queue.line import Line, Lines
 from taskq.queue.scripts import Script
 
 CONNECT_TIMEOUT_S = 1.0
@@ -91,12 +92,13 @@ def translate(error: Exception) -> QueueError:
 class Link:
     """One process' way to Redis: connections, scripts by digest, repetition.
 
-    `url` is redis://, rediss:// or unix://. Thread-safe as redis-py's pool is; never carried over a fork.
+    `url` is redis://, rediss:// or unix://. Safe in threads, and after a fork: the child opens connections of its own.
     """
 
     def __init__(self, url: str, *, patience_s: float = 2.0, give_up: Callable[[], bool] = lambda: False) -> None:
         self.url = url
         self.redis = _client(url, COMMAND_TIMEOUT_S)
+        self._lines = Lines(self.redis)
         self._patience_s = patience_s
         self._give_up = give_up
         self._blocking: redis.Redis | None = None
@@ -143,7 +145,25 @@ class Link:
 
     def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
-        return self.run(lambda client: evaluate(client, script, keys, args))
+        return self.run(lambda _: evaluate(self._lines.get(), script, keys, args))
+
+    def scripts(self, script: Script, keys: Sequence[str], runs: Sequence[Callable[[], Sequence[Any]]]) -> list[Any]:
+        """Run a script once with the arguments that each of `runs` makes; the replies in order.
+
+        The script must be safe to repeat: after an error it goes on with the first run whose reply has not come. See `run`
+        for how long each may take and what it raises.
+        """
+        replies: list[Any] = []
+
+        def action(_: redis.Redis) -> None:
+            line = self._lines.get()
+            missing = runs[len(replies) :]
+            # The first one finds out whether the server knows the script. What has been added before an error stays.
+            replies.extend(evaluate(line, script, keys, make()) for make in missing[:1])
+            replies.extend(line.stream(script, keys, (make() for make in missing[1:])))
+
+        self.run(action)
+        return replies
 
     def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
         """BLMOVE source destination RIGHT LEFT on a connection of its own: the moved entry, or None after `block_s`.
@@ -168,12 +188,14 @@ class Link:
             self._blocking = None
 
     def disconnect(self) -> None:
-        """Drop the idle connections: after a failover they lead to the wrong server. Those that other threads use stay."""
+        """Drop the connections of this thread and the idle ones: after a failover they lead to the wrong server."""
+        self._lines.drop()
         self.redis.connection_pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
         """Drop every connection."""
         self.close_blocking()
+        self._lines.close()
         self.redis.close()
 
     def _note_down(self, error: QueueUnavailable) -> None:
@@ -187,15 +209,15 @@ class Link:
             self._down_since = None
 
 
-def evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+def evaluate(line: Line, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
     """EVALSHA, loading the script first where the server does not have it (new, restarted, failed over, flushed)."""
     try:
-        return client.evalsha(script.sha, len(keys), *keys, *args)
+        return line.evaluate(script, keys, args)
     except ResponseError as error:
         if classify(error) is not Trouble.RELOAD:
             raise
-        client.script_load(script.text)
-        return client.evalsha(script.sha, len(keys), *keys, *args)
+        line.load(script)
+        return line.evaluate(script, keys, args)
 
 
 def _client(url: str, socket_timeout_s: float) -> redis.Redis:

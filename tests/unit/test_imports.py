@@ -27,6 +27,7 @@ ARROWS: dict[str, frozenset[str]] = {
 
 ONLY_IN = {
     "redis": "queue",
+    "hiredis": "queue",
     "falcon": "api",
     "waitress": "api",
     "subprocess": "supervisor",
