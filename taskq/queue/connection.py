@@ -41,6 +41,7 @@ from taskq.queue.scripts import Script
 
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 5.0
+POP_MAX_S = 30.0
 
 T = TypeVar("T")
 
@@ -99,6 +100,7 @@ class Link:
         self.url = url
         self.redis = _client(url, COMMAND_TIMEOUT_S)
         self._lines = Lines(self.redis)
+        self._waiting_lines = Lines(_client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
         self._patience_s = patience_s
         self._give_up = give_up
         self._blocking: redis.Redis | None = None
@@ -181,6 +183,21 @@ class Link:
             self.close_blocking()
             raise translate(error) from error
 
+    def block_pop(self, key: str, block_s: float) -> bool:
+        """BLPOP on a connection of this thread's own: True if there was an entry, False after `block_s`, at most POP_MAX_S.
+
+        Not repeated here: after an error an entry may have been taken. Raises as `block_move` does.
+        """
+        try:
+            # 0 would mean without end
+            return self._waiting_lines.get().call("BLPOP", key, f"{max(block_s, 0.001):.3f}") is not None
+        except (RedisError, OSError) as error:
+            self._waiting_lines.drop()
+            raise translate(error) from error
+        except BaseException:
+            self._waiting_lines.drop()  # nobody is left to take the entry that the server might still send
+            raise
+
     def close_blocking(self) -> None:
         """Drop the connection that waits, so that the server forgets the wait."""
         if self._blocking is not None:
@@ -196,6 +213,7 @@ class Link:
         """Drop every connection."""
         self.close_blocking()
         self._lines.close()
+        self._waiting_lines.close()
         self.redis.close()
 
     def _note_down(self, error: QueueUnavailable) -> None:

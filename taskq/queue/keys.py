@@ -17,6 +17,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :tasks                   zset    every id by the moment it was created, ms
     :task:<id>               hash    the record; `queue/record.py` knows its fields
     :output:<id>             hash    what the task printed: `<attempt>:<offset>` to a block of bytes; missing without any
+    :task:<id>:wake          list    what wakes those who wait for the end of the task; expires
     :leases                  zset    worker id by the end of its lease, ms
     :workers                 hash    worker id to a JSON object that tells where it runs
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
@@ -84,6 +85,10 @@ class Keys:
     def schedule(self, name: str) -> str:
         """What is known of a schedule whose tasks this queue gets."""
         return f"{self._tag}:schedule:{name}"
+
+    def wake(self, task_id: str) -> str:
+        """The list that has an entry once the task has ended, if anybody waits for that."""
+        return f"{self.task_prefix}{task_id}:wake"
 
     def processing(self, worker_id: str) -> str:
         """The list of what a worker has claimed."""

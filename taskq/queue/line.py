@@ -33,15 +33,18 @@ class Line:
         self.owed = 0
         self._connection = connect()
 
+    def call(self, *words: Any) -> Any:
+        """Run one command. Raises redis-py's errors."""
+        self._send(*words)
+        return self._read()
+
     def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that the server is expected to know. Raises redis-py's errors, NoScriptError among them."""
-        self._send("EVALSHA", script.sha, len(keys), *keys, *args)
-        return self._read()
+        return self.call("EVALSHA", script.sha, len(keys), *keys, *args)
 
     def load(self, script: Script) -> None:
         """Make a script known to the server."""
-        self._send("SCRIPT", "LOAD", script.text)
-        self._read()
+        self.call("SCRIPT", "LOAD", script.text)
 
     def stream(self, script: Script, keys: Sequence[str], runs: Iterable[Sequence[Any]]) -> Iterator[Any]:
         """Run a script once with each of the arguments and yield the replies in order.

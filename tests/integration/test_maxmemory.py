@@ -9,6 +9,7 @@ import pytest
 
 from taskq.errors import QueueFull
 from taskq.queue.connection import Link
+from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.task import Priority, Progress, Status, Verdict
@@ -84,6 +85,18 @@ def test_a_running_task_still_ends(queue: Queue, fill: Callable[[], None], verb:
     fill()
 
     assert SETTLES[verb](queue, worker, attempt) is Verdict.OK
+
+
+def test_the_end_of_a_task_can_still_be_waited_for(queue: Queue, fill: Callable[[], None]) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+    fill()
+    assert end_of(queue, attempt.id, 0.1) is None
+
+    queue.complete(worker, attempt, b"1")
+
+    assert queue.link.block_pop(queue.keys.wake(attempt.id), 1)
+    assert end_of(queue, attempt.id, 0) is not None
 
 
 def test_leases_are_still_renewed(queue: Queue, fill: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from taskq.queue import gate, scripts
 from taskq.queue.connection import Link
+from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
@@ -74,6 +75,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
     "cancel": lambda queue: queue.cancel(queue.attempt.id),
+    "watch": lambda queue: end_of(queue, queue.attempt.id, 0),
     "delete": lambda queue: queue.delete(queue.attempt.id),
     "requeue": lambda queue: queue.requeue(queue.attempt.id),
     "join": lambda queue: queue.join(queue.worker, LEASE_S, b"{}"),

@@ -21,8 +21,8 @@ local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local id, reason, detail, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = task_prefix .. id
--- include now aside withdraw asked
-local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
+-- include now aside withdraw asked wake
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited')
 if record.err or not record[1] then
   return ''
 end
@@ -37,5 +37,6 @@ if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processin
   redis.call('HDEL', key, 'run_at')
   redis.call('ZADD', cancelled, now, id)
   note_asked(record[1])
+  wake(id, record[5])
 end
 return record[1]

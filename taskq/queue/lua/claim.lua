@@ -14,5 +14,5 @@
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable, failed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id = ARGV[1]
--- include now push expire overdue start claim
+-- include now push wake expire overdue start claim
 return claim()

@@ -20,13 +20,14 @@ local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
 local failed, completed = KEYS[8], KEYS[9]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now push expire overdue start claim fence
+-- include now push wake expire overdue start claim fence
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',
     'finished_at', now, 'updated_at', now)
   redis.call('HDEL', key, 'error', 'error_detail')
   redis.call('ZADD', completed, now, id)
+  wake(id, awaited)
 end
 verdict = verdict == 'stale' and 'stale' or 'ok'
 if claim_next == '1' then

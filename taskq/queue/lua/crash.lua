@@ -21,9 +21,9 @@ local worker_id, id, attempt, max_crashes = ARGV[1], ARGV[2], ARGV[3], tonumber(
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
 local verb = 'crash'
--- include now aside push crash fence
+-- include now aside push wake crash fence
 local verdict = fence(verb)
 if verdict == 'ok' then
-  count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes'))
+  count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited'))
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

@@ -24,8 +24,8 @@ local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEY
 local paused, expiring, unique_prefix, output_prefix = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
 local id = ARGV[1]
 local key = task_prefix .. id
--- include aside withdraw forget
-local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt')
+-- include aside withdraw forget wake
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited')
 if not record.err and not record[1] then
   return ''
 end
@@ -33,5 +33,6 @@ if not record.err then
   withdraw(id, record, 'deleted')
 end
 forget(id)
+wake(id, record[5])
 redis.call('ZREM', unreadable, id)
 return record.err and 'unreadable' or record[1]

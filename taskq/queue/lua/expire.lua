@@ -15,7 +15,7 @@
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, expiring, task_prefix, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local most, recheck = tonumber(ARGV[1]), tonumber(ARGV[2])
--- include now aside push expire unlist
+-- include now aside push wake expire unlist
 local due = redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, most)
 local ended = {#due == most and 1 or 0}
 for _, id in ipairs(due) do

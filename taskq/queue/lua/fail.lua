@@ -12,11 +12,12 @@
 local processing, task_prefix, failed = KEYS[1], KEYS[2], KEYS[3]
 local worker_id, id, attempt, err, detail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now fence
+-- include now fence wake
 local verdict = fence('fail')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'failed', 'settled', 'fail', 'error', err, 'error_detail', detail,
     'finished_at', now, 'updated_at', now)
   redis.call('ZADD', failed, now, id)
+  wake(id, awaited)
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

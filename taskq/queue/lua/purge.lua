@@ -17,7 +17,7 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, unreadable, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local expiring, unique_prefix, output_prefix = KEYS[9], KEYS[10], KEYS[11]
 local most = tonumber(ARGV[1])
--- include aside push forget
+-- include aside push forget wake
 
 local function taken()
   for _, list in ipairs({high, low, pending}) do -- those with a bell in `pending` first
@@ -35,11 +35,12 @@ end
 
 local removed = 0
 for _, id in ipairs(taken()) do
-  local record = redis.pcall('HMGET', task_prefix .. id, 'status')
+  local record = redis.pcall('HMGET', task_prefix .. id, 'status', 'awaited')
   -- an entry that a finished task has left behind is dropped, the task stays; an unreadable record goes
   if record.err or record[1] == 'pending' or record[1] == 'scheduled' then
     removed = removed + forget(id)
     redis.call('ZREM', unreadable, id)
+    wake(id, record[2])
   end
 end
 local others = redis.call('LLEN', high) + redis.call('LLEN', low)

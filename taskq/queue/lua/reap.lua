@@ -21,7 +21,7 @@ local leases, task_prefix, failed, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most = tonumber(ARGV[6])
 local verb = 'reap'
--- include now aside push crash
+-- include now aside push wake crash
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)
   if ends_at and tonumber(ends_at) > now then
@@ -39,7 +39,7 @@ while taken < most do
   end
   taken = taken + 1
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited')
   if id == BELL then
     ring()
   elseif record.err or not record[1] then

@@ -1,4 +1,4 @@
--- What becomes of a claim whose worker or own process is gone. Needs: push, failed, verb, max_crashes, err, detail, now.
+-- What becomes of a claim whose worker or own process is gone. Needs: push, wake, failed, verb, max_crashes, err, detail, now.
 -- `moved` collects the reply.
 local moved = {}
 
@@ -15,6 +15,7 @@ local function count_crash(id, key, record)
   else
     redis.call('HSET', key, 'status', 'failed', 'settled', verb, 'finished_at', now, 'updated_at', now)
     redis.call('ZADD', failed, now, id)
+    wake(id, record[7])
   end
   for _, value in ipairs({id, record[4] or '0', crashes < max_crashes and 'pending' or 'failed', crashes, record[5] or ''}) do
     moved[#moved + 1] = value

@@ -1,4 +1,4 @@
--- Ends a task that has waited longer than it may. Needs: failed, now.
+-- Ends a task that has waited longer than it may. Needs: wake, failed, now.
 local EXPIRED = 'expired before it could start'
 local EXPIRED_DETAIL = '{"kind":"expired","message":"' .. EXPIRED .. '"}'
 
@@ -7,4 +7,5 @@ local function expire(id, key)
     'finished_at', now, 'updated_at', now)
   redis.call('HDEL', key, 'run_at')
   redis.call('ZADD', failed, now, id)
+  wake(id, redis.call('HGET', key, 'awaited'))
 end

@@ -1,8 +1,12 @@
--- Decides whether this attempt may still write. Needs: processing, key, id, worker_id, attempt.
+-- Decides whether this attempt may still write. Needs: processing, key, id, worker_id, attempt. `awaited`: somebody waits for
+-- the end of the task.
 -- 'ok': the caller owns the task, and its claim has been taken off the list. 'repeat': this very settle was done before and
 -- its reply was lost. 'stale': another attempt owns the task, or it is gone; nothing was changed.
+local awaited
+
 local function fence(verb)
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited')
+  awaited = record[5]
   if record.err or record[2] ~= worker_id or record[3] ~= attempt then
     return 'stale'
   end
