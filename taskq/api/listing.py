@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import falcon
 
 from taskq.api.errors import ApiError
-from taskq.api.submission import moment_ms, name
+from taskq.members import moment_ms, name
 from taskq.queue.inspect import decode_cursor, encode_cursor
 from taskq.task import Status, Task
 from taskq.units import shown

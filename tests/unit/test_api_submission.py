@@ -7,7 +7,8 @@ import pytest
 from taskq.api.admission import Admitter
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.errors import ApiError
-from taskq.api.submission import given_reason, moment_ms, new_task, requeue_delay_s
+from taskq.api.submission import given_reason, new_task, requeue_delay_s
+from taskq.members import moment_ms
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.types import QueueTypes

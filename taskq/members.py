@@ -1,0 +1,147 @@
+"""What a submitter says about a task: the members of a POST, those of a line to import, the options of a call in Python.
+
+Each member fills one field of `NewTask`, as `OPTIONS` says. All faults are found at once. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from taskq.task import MAX_RETRY_LIMIT, NAME, Priority
+from taskq.units import parse_duration, shown
+
+MAX_TAGS = 32
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+
+
+class Members:
+    """The members of an object, read one after the other, and every fault found on the way. One that is None is absent."""
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        self.members = members
+        self.faults: list[dict[str, str]] = []
+
+    def read(self, name: str, reader: Callable[[Any], T], default: T) -> T:
+        """The value of a member as `reader` makes it, or `default` if it is absent or at fault."""
+        value = self.members.get(name)
+        if value is None:
+            return default
+        try:
+            return reader(value)
+        except ValueError as error:
+            self.fault(f"/{name}", str(error))
+            return default
+
+    def has_faults(self, *pointers: str) -> bool:
+        """Whether the value at one of these pointers is at fault."""
+        return any(fault["pointer"] in pointers for fault in self.faults)
+
+    def fault(self, pointer: str, detail: str) -> None:
+        """Note what is wrong with the value at a JSON pointer."""
+        self.faults.append({"pointer": pointer, "detail": detail})
+
+
+def read_options(members: Members) -> dict[str, Any]:
+    """The fields of NewTask that the members set; what is absent is left out. Faults stay with `members`."""
+    fields: dict[str, Any] = {}
+    for option, (field, reader) in OPTIONS.items():
+        value = members.read(option, reader, None)
+        if value is not None:
+            fields[field] = value
+    if members.members.get("delay") is not None and members.members.get("run_at") is not None:
+        members.fault("/run_at", "expected either delay or run_at, got both")
+    if fields.get("expires_in_s", math.inf) <= fields.get("delay_s", 0):
+        members.fault("/expires_in", "expected more than delay: the task would expire before it is due")
+    if "tags" in fields:
+        fields["tags"] = _distinct(members, "/tags", fields["tags"])
+    return fields
+
+
+def name(value: object) -> str:
+    """A queue, type, tag or unique key. Raises ValueError."""
+    if isinstance(value, str) and NAME.match(value):
+        return value
+    raise ValueError(f"expected 1 to 128 of letters, digits and _ . -, got {shown(value)}")
+
+
+def moment_ms(value: object) -> int:
+    """An RFC 3339 moment as ms since the epoch, cut off. Raises ValueError."""
+    match = _MOMENT.match(value) if isinstance(value, str) else None
+    if match:
+        date, time, fraction, offset = match.groups()
+        text = f"{date}T{time}.{(fraction or '0')[:6]:0<6}{offset.upper()}"
+        try:
+            return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
+        except ValueError:
+            pass  # a 13th month, a 25th hour: refused like any other text
+    raise ValueError(f'expected an RFC 3339 moment such as "2026-02-01T10:53:32Z", got {shown(value)}')
+
+
+def _priority(value: object) -> Priority:
+    if isinstance(value, str) and value in Priority.__members__.values():
+        return Priority(value)
+    raise ValueError(f"expected one of {', '.join(Priority)}, got {shown(value)}")
+
+
+def _max_retry(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_RETRY_LIMIT:
+        return value
+    raise ValueError(f"expected an integer from 0 to {MAX_RETRY_LIMIT}, got {shown(value)}")
+
+
+def _some_duration(value: object) -> float:
+    # To the millisecond, as it is stored: the answer must not differ from what a later GET shows.
+    duration_s = round(parse_duration(value) * 1000) / 1000
+    if duration_s > 0:
+        return duration_s
+    raise ValueError(f"expected a duration of at least 1ms, got {shown(value)}")
+
+
+def _tags(value: object) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list, got {shown(value)}")
+    if len(value) > MAX_TAGS:
+        raise ValueError(f"expected at most {MAX_TAGS} tags, got {len(value)}")
+    return list(value)
+
+
+def _distinct(members: Members, pointer: str, values: list[Any]) -> tuple[str, ...]:
+    """Each name once; a fault for each value that is none."""
+    names: dict[str, None] = {}
+    for at, value in enumerate(values):
+        try:
+            names[name(value)] = None
+        except ValueError as error:
+            members.fault(f"{pointer}/{at}", str(error))
+    return tuple(names)
+
+
+class Option(NamedTuple):
+    """A member: the field of NewTask that it fills, and how its value is read (raises ValueError)."""
+
+    field: str
+    reader: Callable[[Any], Any]
+
+
+OPTIONS: Mapping[str, Option] = {
+    "queue": Option("queue", name),
+    "priority": Option("priority", _priority),
+    "max_retry": Option("max_retry", _max_retry),
+    "delay": Option("delay_s", parse_duration),
+    "run_at": Option("run_at_ms", moment_ms),
+    "timeout": Option("timeout_s", _some_duration),
+    "expires_in": Option("expires_in_s", _some_duration),
+    "unique_key": Option("unique_key", name),
+    "tags": Option("tags", _tags),
+}
+"""Everything that can be said about a task beside its type and payload."""
