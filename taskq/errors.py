@@ -5,6 +5,10 @@
       |- HandlerImportError   a module of task handlers that cannot be imported
       |- UnknownTaskType      no handler is registered under this name
       |- InvalidPayload       a payload that does not fit its handler's signature
+      |- InvalidOptions       options of a task that cannot be used; carries all faults at once
+      |- TaskFailed           a task whose result was wanted has failed
+      |- TaskCancelled        a task whose result was wanted was cancelled
+      |- WaitTimeout          a task whose result was wanted has not ended in time
       |- StartupError         the service cannot start; carries its exit code
       |- QueueError           anything between us and Redis
            |- QueueUnavailable   not reachable now; repeating later may help
@@ -21,8 +25,10 @@ Nothing here does I/O.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from taskq.task import Task
 
 
 class ExitCode(enum.IntEnum):
@@ -86,6 +92,38 @@ class InvalidPayload(TaskqError):
         super().__init__(f"invalid payload: {detail}" + (f" at {pointer}" if pointer else ""))
         self.detail = detail
         self.pointer = pointer
+
+
+class InvalidOptions(TaskqError, ValueError):
+    """What was said about a task beside its payload cannot be used; `faults` maps each option at fault to what is wrong."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{option}: {detail}" for option, detail in faults.items()))
+        self.faults = dict(faults)
+
+
+class TaskFailed(TaskqError):
+    """A task that was waited for has failed. `task` is its record; `task.error_detail` has the traceback."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"task {task.id} ({task.type}) failed: {task.error}")
+        self.task = task
+
+
+class TaskCancelled(TaskqError):
+    """A task that was waited for was cancelled. `task` is its record."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"task {task.id} ({task.type}) was {task.error or 'cancelled'}")
+        self.task = task
+
+
+class WaitTimeout(TaskqError, TimeoutError):
+    """A task that was waited for has not ended in time; it goes on."""
+
+    def __init__(self, task_id: str, timeout_s: float) -> None:
+        super().__init__(f"task {task_id} has not ended within {timeout_s:g} s")
+        self.task_id = task_id
 
 
 class StartupError(TaskqError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
@@ -42,20 +42,19 @@ class Members:
             self.fault(f"/{name}", str(error))
             return default
 
-    def has_faults(self, *pointers: str) -> bool:
-        """Whether the value at one of these pointers is at fault."""
-        return any(fault["pointer"] in pointers for fault in self.faults)
-
     def fault(self, pointer: str, detail: str) -> None:
         """Note what is wrong with the value at a JSON pointer."""
         self.faults.append({"pointer": pointer, "detail": detail})
 
 
-def read_options(members: Members) -> dict[str, Any]:
-    """The fields of NewTask that the members set; what is absent is left out. Faults stay with `members`."""
+def read_options(members: Members, *, beside: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of NewTask that the options set, except for those `beside`; what is absent is left out.
+
+    Faults stay with `members`.
+    """
     fields: dict[str, Any] = {}
     for option, (field, reader) in OPTIONS.items():
-        value = members.read(option, reader, None)
+        value = None if option in beside else members.read(option, reader, None)
         if value is not None:
             fields[field] = value
     if members.members.get("delay") is not None and members.members.get("run_at") is not None:

@@ -44,15 +44,16 @@ def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str, admitte
     type_ = _type(body)
     members = Members(body)
     members.read("type", name, "")
-    fields = {"queue": context.settings.default_queue, **read_options(members)}
+    queue = members.read("queue", name, context.settings.default_queue)
     payload = encode(body["payload"]) if "payload" in body else None
     max_retry = context.settings.default_max_retry
-    if not members.has_faults("/type", "/queue"):
-        admission = admitter.admit(type_, fields["queue"], payload)
+    if not members.faults:
+        admission = admitter.admit(type_, queue, payload)
         max_retry = max_retry if admission.max_retry is None else admission.max_retry
         _note_refusal(members, admission)
+    fields = {"max_retry": max_retry, **read_options(members, beside={"queue"})}
     members.check()
-    return NewTask(id=task_id, type=type_, payload=payload, **{"max_retry": max_retry, **fields})
+    return NewTask(id=task_id, type=type_, payload=payload, queue=queue, **fields)
 
 
 def requeue_delay_s(body: Mapping[str, Any]) -> float:

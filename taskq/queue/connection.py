@@ -80,24 +80,28 @@ def classify(error: Exception) -> Trouble:
     return Trouble.REFUSED
 
 
-def translate(error: Exception) -> QueueError:
-    """The error of ours that stands for an error of redis-py."""
+def translate(error: Exception, hint: str = "") -> QueueError:
+    """The error of ours that stands for an error of redis-py. `hint` is added where the server is not reachable."""
     trouble = classify(error)
     if trouble is Trouble.FULL:
         return QueueFull("Redis is at maxmemory; raise maxmemory or wait until tasks have ended")
     if trouble is Trouble.REFUSED:
         return QueueRefused(f"Redis refused: {error}; check user, password, database and rights in redis.url")
-    return QueueUnavailable(f"Redis is not reachable: {error}")
+    return QueueUnavailable(f"Redis is not reachable: {error}" + (f"; {hint}" if hint else ""))
 
 
 class Link:
     """One process' way to Redis: connections, scripts by digest, repetition.
 
-    `url` is redis://, rediss:// or unix://. Safe in threads, and after a fork: the child opens connections of its own.
+    `url` is redis://, rediss:// or unix://. `hint` tells people what to do when nothing answers there. Safe in threads, and
+    after a fork: the child opens connections of its own.
     """
 
-    def __init__(self, url: str, *, patience_s: float = 2.0, give_up: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, url: str, *, patience_s: float = 2.0, give_up: Callable[[], bool] = lambda: False, hint: str = ""
+    ) -> None:
         self.url = url
+        self._hint = hint
         self.redis = _client(url, COMMAND_TIMEOUT_S)
         self._lines = Lines(self.redis)
         self._waiting_lines = Lines(_client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
@@ -121,7 +125,7 @@ class Link:
             try:
                 result = action(self.redis)
             except (RedisError, OSError) as error:
-                ours = translate(error)
+                ours = translate(error, self._hint)
                 if not isinstance(ours, QueueUnavailable):
                     raise ours from error
                 self._note_down(ours)

@@ -46,7 +46,7 @@ def plan(data_dir: Path) -> EmbeddedPlan:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         data_dir = data_dir.resolve()
         lock = _lock(data_dir)
-        socket = _socket_path(data_dir)
+        socket = _make_socket_path(data_dir)
         socket.unlink(missing_ok=True)  # left by a server that was killed; we hold the lock, so nobody listens on it
     except OSError as error:
         raise StartupError(
@@ -72,6 +72,16 @@ def plan(data_dir: Path) -> EmbeddedPlan:
     for name, value in options.items():
         arguments += [f"--{name}", value]
     return EmbeddedPlan(tuple(arguments), socket, data_dir, lock)
+
+
+def socket_of(data_dir: Path) -> Path:
+    """Where the server of this data directory listens while it runs; elsewhere if the path is too long for a socket."""
+    data_dir = data_dir.resolve()
+    near = data_dir / "valkey.sock"
+    if len(os.fsencode(near)) <= SOCKET_PATH_MAX:
+        return near
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"taskq-{os.getuid()}-{digest}" / "valkey.sock"
 
 
 def fsync_files(data_dir: Path) -> None:
@@ -118,13 +128,10 @@ def _lock(data_dir: Path) -> int:
         time.sleep(0.05)
 
 
-def _socket_path(data_dir: Path) -> Path:
-    near = data_dir / "valkey.sock"
-    if len(os.fsencode(near)) <= SOCKET_PATH_MAX:
-        return near
-    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    directory = Path(tempfile.gettempdir()) / f"taskq-{os.getuid()}-{digest}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.stat().st_uid != os.getuid():
-        raise PermissionError(f"{directory} belongs to somebody else")
-    return directory / "valkey.sock"
+def _make_socket_path(data_dir: Path) -> Path:
+    socket = socket_of(data_dir)
+    if socket.parent != data_dir:
+        socket.parent.mkdir(mode=0o700, exist_ok=True)
+        if socket.parent.stat().st_uid != os.getuid():
+            raise PermissionError(f"{socket.parent} belongs to somebody else")
+    return socket

@@ -95,9 +95,9 @@ class Inspector:
         found = self._pipeline(lambda pipe: [pipe.exists(self._keys(name).task(task_id)) for name in names])
         return next((name for name, exists in zip(names, found, strict=True) if exists), None)
 
-    def get(self, task_id: str) -> Task | None:
-        """One task; None when there is none or its record cannot be read."""
-        names = self.queue_names()
+    def get(self, task_id: str, *, queue: str | None = None) -> Task | None:
+        """One task, of any queue or of the one named; None when there is none or its record cannot be read."""
+        names = self.queue_names() if queue is None else [queue]
         hashes = self._pipeline(
             lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names], garbage_ok=True
         )

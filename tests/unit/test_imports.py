@@ -19,9 +19,10 @@ ARROWS: dict[str, frozenset[str]] = {
     "worker": frozenset({"queue"}),
     "maintenance": frozenset({"queue"}),
     "api": frozenset({"queue"}),
+    "client": frozenset({"queue"}),
     "queue": frozenset(),
     "flat": frozenset(),
-    "package": frozenset({"worker"}),  # Context, for those who write tasks
+    "package": frozenset({"worker", "client"}),  # Context for those who write tasks, Queue for those who submit them
 }
 """The rooms that each part of the code may import; the flat modules are open to all of them."""
 

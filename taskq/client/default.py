@@ -1,0 +1,25 @@
+"""The queue that handlers submit to when none is named: that of the configuration, unless somebody has put another there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from taskq.client.queue import Queue
+
+
+class _Default:
+    make: Callable[[], Queue] = Queue.from_config
+    queue: Queue | None = None
+
+
+def default() -> Queue:
+    """The queue; made when it is first wanted. Raises ConfigError."""
+    if _Default.queue is None:
+        _Default.queue = _Default.make()
+    return _Default.queue
+
+
+def set_default(make: Callable[[], Queue] | None) -> None:
+    """Let `make` make the queue when it is next wanted; None: let the configuration."""
+    _Default.make = make or Queue.from_config
+    _Default.queue = None

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import uuid
+
+from taskq.ids import new_id, new_ids
+
+
+def test_an_id_is_a_random_uuid_in_its_usual_form() -> None:
+    for text in [new_id(), *new_ids(500)]:
+        parsed = uuid.UUID(text)
+        assert (str(parsed), parsed.version, parsed.variant) == (text, 4, uuid.RFC_4122)
+
+
+def test_ids_differ() -> None:
+    assert len({*new_ids(10_000), *new_ids(10_000)}) == 20_000
+
+
+def test_as_many_are_made_as_were_asked_for() -> None:
+    assert [len(new_ids(count)) for count in (0, 1, 7)] == [0, 1, 7]
