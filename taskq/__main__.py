@@ -13,7 +13,7 @@ import signal
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
-    from taskq.cli import main as run
+    from taskq.cli.app import main as run
 
     run()
 

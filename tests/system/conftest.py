@@ -87,8 +87,10 @@ class Service:
         *arguments: str,
         env: Mapping[str, str] | None = None,
         handlers: bool = False,
+        command: str = "run",
     ) -> Self:
-        """Start `taskq run` with this configuration (nested, as in YAML), variables and further arguments; does not wait.
+        """Start `taskq run` (or another command) with this configuration (nested, as in YAML), variables and further
+        arguments; does not wait.
 
         It listens on a free loopback port unless `api.listen` says otherwise. Of the environment of the tests nothing
         that taskq reads is passed on. With `handlers` it serves the task types of tests/system/handlers.py as well.
@@ -100,7 +102,7 @@ class Service:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OUR_VARIABLES)}
         with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "taskq", "run", "--config", "taskq.yaml", *arguments],
+                [sys.executable, "-m", "taskq", command, "--config", "taskq.yaml", *arguments],
                 cwd=self.directory,
                 env={**inherited, "PYTHONPATH": str(ROOT), "TASKQ_TEST_LOG": str(self.note_file), **(env or {})},
                 stdin=subprocess.DEVNULL,
