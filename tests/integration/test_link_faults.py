@@ -50,18 +50,25 @@ class Rig:
         self.proxy = stack.enter_context(FaultProxy(self.server.path))
         self.queue = Queue(stack.enter_context(contextlib.closing(Link(self.server.url))))
         self._stack = stack
-        self._threads = stack.enter_context(ThreadPoolExecutor(16))
+        self._threads: dict[Link, ThreadPoolExecutor] = {}
+        self._others = stack.enter_context(ThreadPoolExecutor(16))
         for name in names():
             self.queue.link.redis.script_load(load(name).text)
 
     def far(self) -> Queue:
-        """The same queue over a link of its own through the proxy, which is connected already."""
+        """The same queue over a link of its own through the proxy, which is connected already: in the thread that
+        `submit` will use for it, since a link has a connection for each thread."""
         link = Link(self.proxy.url, patience_s=LIMIT_S - 10)
-        self._stack.enter_context(contextlib.closing(link)).run(lambda client: client.ping())
+        self._stack.enter_context(contextlib.closing(link))
+        thread = self._threads[link] = self._stack.enter_context(ThreadPoolExecutor(1))
+        thread.submit(Queue(link).link.script, load("lapsed"), ["x:leases", "x:reaper"], [1, 1, 0]).result(LIMIT_S)
         return Queue(link)
 
     def submit(self, act: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._threads.submit(act, *args)
+        """Call `act` in the thread of the link that it, or one of its arguments, goes over."""
+        over = [link for link in (getattr(each, "link", None) for each in (*args, getattr(act, "__self__", None))) if link]
+        thread = self._threads.get(over[0]) if over else None
+        return (thread or self._others).submit(act, *args)
 
     def sent(self, wanted: str) -> int:
         return sum(label(command) == wanted for command in self.proxy.seen)

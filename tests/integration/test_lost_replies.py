@@ -19,6 +19,7 @@ import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.queue import gate, repeats, server
 from taskq.queue.connection import Link
+from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
 from taskq.queue.queue import Queue
@@ -254,6 +255,8 @@ CASES: Mapping[str, Case] = {
     "worker infos": Case(one("HGETALL"), read(lambda i: i.worker_infos("default")), running),
     "count a stale write": Case(one("HINCRBY"), count_stale, waiting),
     "types": Case(("SMEMBERS", "TIME", "ZRANGE", "HGETALL", "HKEYS"), read(lambda i: sorted(i.types())), waiting),
+    "watch": Case(one("watch"), lambda q, it: end_of(q, it.id, 0), running),
+    "watch the end": Case(one("watch"), lambda q, _: end_of(q, "c", 0), ended),
     "expire": Case(one("expire"), lambda q, _: q.expire(), overdue, forgets=True),
     "progress": Case(one("progress"), lambda q, it: tell(q, W, it, Progress(1)), running),
     "output": Case(one("output"), lambda q, it: printed(q, W, it, b"text"), running),
