@@ -6,10 +6,11 @@ the original standard output, and stack dumps on request one to the original sta
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import faulthandler
+import fcntl
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -17,29 +18,32 @@ from io import TextIOWrapper
 from taskq import output
 from taskq.output import Block
 
+LEAST_FD = 1000
+SPARE_FDS = 16
 _LINE_BUFFERED = 1  # _IOLBF
 _libc = ctypes.CDLL(None)
 
 
 class Capture:
-    """Made in the worker, with the descriptor that the supervisor opened for it. `log_fd` and `error_fd` are where standard
-    output and error led before; all three stay open as long as the worker lives."""
+    """Made in the worker, with the descriptor that the supervisor opened for it, which it takes over. `log_fd` and
+    `error_fd` are where standard output and error led before.
+
+    All three stay open as long as the worker lives, under high numbers: what a handler opens after it has closed descriptors
+    that it does not know does not take their place, and a worker that lacks one, or has so many, is replaced (`hygiene.py`).
+    """
 
     def __init__(self, fd: int, kept_bytes: int) -> None:
-        self.fd = fd
+        self.fd = _high(fd)
+        os.close(fd)
         self.kept_bytes = kept_bytes
         self.log_fd = _original(1)
         self.error_fd = _original(2)
+        self._file = os.fstat(self.fd)
         self._used = False
         self._c_stdout = ctypes.c_void_p.in_dll(_libc, "stdout")
         # modules of tasks may have put their own in front when they were imported
         streams = {id(s): s for s in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if s is not None}
         self._streams = list(streams.values())
-
-    @property
-    def fds(self) -> Sequence[int]:
-        """The descriptors that must stay what they are."""
-        return (self.fd, self.log_fd, self.error_fd)
 
     def install(self, stacks: int) -> None:
         """Point standard output and error to the file, line by line so that others can read along. `stacks` is the signal
@@ -57,11 +61,11 @@ class Capture:
         """The newest output of the attempt that has ended; afterwards nothing waits in buffers of ours or of C any more."""
         self.flush()
         try:
-            self._used = output.size(self.fd) > 0
-            return output.blocks(self.fd, self.kept_bytes) if self._used else ()
-        except OSError:  # the handler has closed our descriptors; the worker is about to be replaced for that
+            # the end of the file is its size; a file of the handler's in place of ours is neither read nor emptied
+            self._used = os.lseek(self.fd, 0, os.SEEK_END) > 0 and os.path.samestat(os.fstat(self.fd), self._file)
+        except OSError:
             self._used = False
-            return ()
+        return output.blocks(self.fd, self.kept_bytes) if self._used else ()
 
     def empty(self) -> None:
         """Make room for the next attempt."""
@@ -75,13 +79,20 @@ class Capture:
     def flush(self) -> None:
         """Write out what Python and C hold back."""
         for stream in self._streams:
-            with contextlib.suppress(Exception):  # the handler has closed it, or it is not ours and may raise anything
+            try:
                 stream.flush()
+            except Exception:  # noqa: S112 - the handler has closed it, or it is not ours and may raise anything
+                continue
         _libc.fflush(self._c_stdout)
 
 
 def _original(fd: int) -> int:
     try:
-        return os.dup(fd)
+        return _high(fd)
     except OSError:  # the service was started without it
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def _high(fd: int) -> int:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(LEAST_FD, most - SPARE_FDS))

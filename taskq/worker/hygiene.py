@@ -13,7 +13,6 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 from taskq import log
@@ -38,12 +37,9 @@ _WATCHED = (
 
 
 class Baseline:
-    """The state of a worker process between two tasks; `private` are descriptors of ours beside standard output and error.
+    """The state of a worker process between two tasks. Main thread only."""
 
-    Main thread only.
-    """
-
-    def __init__(self, private: Sequence[int] = ()) -> None:
+    def __init__(self) -> None:
         self._directory = os.open(".", os.O_PATH | os.O_CLOEXEC)
         self._cwd = os.getcwd()
         self._umask = os.umask(0o077)
@@ -57,7 +53,7 @@ class Baseline:
         self._count = len(_descriptors())
         # our own connections come and go, whatever else is open stays open
         self._kept = frozenset(fd for fd in _descriptors() if not _is_socket(fd))
-        self._ours = {fd: _identity(fd) for fd in (1, 2, *private)}
+        self._standard = [_identity(fd) for fd in (1, 2)]
         self._reseed = random.SystemRandom().getrandbits
 
     def restore(self) -> str | None:
@@ -109,8 +105,8 @@ class Baseline:
             return f"the task left {len(open_now) - self._count} descriptors open"
         if not self._kept <= open_now:
             return "the task closed descriptors that are not its own"
-        if any(_identity(fd) != identity for fd, identity in self._ours.items()):
-            return "the task replaced standard output, standard error or the log"
+        if [_identity(fd) for fd in (1, 2)] != self._standard:
+            return "the task replaced standard output or standard error"
         return None
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 import msgspec
@@ -18,11 +19,12 @@ from taskq import failpoints, log
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
+from taskq.output import Block
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
 from taskq.registry import Options, Registry
-from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Released, Retried, Verdict
+from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Progress, Released, Retried, Verdict
 from taskq.worker.capture import Capture
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State
@@ -86,7 +88,7 @@ class Worker:
     def run(self) -> Ending:
         """Work until drained, recycled or refused. Main thread only."""
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
-        self._baseline = Baseline(self.capture.fds if self.capture else ())
+        self._baseline = Baseline()
         try:
             return self._loop()
         except LeaseLost:
@@ -177,9 +179,14 @@ class Worker:
 
     def _report(self, attempt: Attempt) -> None:
         """Send what the attempt said and printed last: maintenance looks only now and then."""
-        holder = Holder(self.worker_id, attempt.id, attempt.attempt)
         told = self.control.told()
         printed = self.capture.finish() if self.capture else ()
+        if told is not None or printed:
+            self._send(Holder(self.worker_id, attempt.id, attempt.attempt), told, printed)
+        if self.capture:
+            self.capture.empty()
+
+    def _send(self, holder: Holder, told: tuple[int, Progress] | None, printed: Sequence[Block]) -> None:
         try:
             if told is not None:
                 self.queue.reports.progress([(holder, told[1])])
@@ -187,8 +194,6 @@ class Worker:
                 self.queue.reports.output(holder, printed, self.capture.kept_bytes)
         except (QueueFull, QueueRefused):
             pass  # the settle that follows says what is wrong; this was only information
-        if self.capture:
-            self.capture.empty()
 
     def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
         match outcome:

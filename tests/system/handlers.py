@@ -342,3 +342,12 @@ def count_aloud(seconds: float) -> None:
     for number in range(40):
         print(number)
         time.sleep(seconds / 40)
+
+
+@task("take.over")
+def take_over(path: str) -> int:
+    """Closes what it does not know and opens files of its own, which get the same numbers."""
+    os.closerange(3, 20_000)
+    for _ in range(200):
+        os.open(path, os.O_RDWR)
+    return os.getpid()

@@ -93,6 +93,18 @@ def test_a_worker_that_cannot_be_restored_is_replaced(running: Service, type_: s
     assert not running.lines("worker.exited", cause="crash")
 
 
+def test_files_that_a_task_opens_in_place_of_ours_are_not_touched(running: Service) -> None:
+    path = running.directory / "precious"
+    path.write_text("precious")
+
+    pid = run(running, "take.over", path=str(path))["result"]
+
+    after = run(running, "look")["result"]
+    assert isinstance(after, dict)
+    assert after["pid"] != pid
+    assert path.read_text() == "precious"
+
+
 def test_programs_that_outlive_their_task_are_ended(running: Service) -> None:
     pids = run(running, "spawn")["result"]
 
