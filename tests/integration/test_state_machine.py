@@ -21,7 +21,7 @@ from tests.faultproxy import RealServer
 from tests.integration.steps import SETTLES, lapse, reap
 
 LONG_S = 3600
-AFTER = {"complete": Status.COMPLETED, "retry": Status.SCHEDULED, "fail": Status.FAILED, "release": Status.PENDING}
+AFTER = dict(zip(SETTLES, (Status.COMPLETED, Status.SCHEDULED, Status.FAILED, Status.PENDING, Status.PENDING), strict=True))
 WORKER_VERBS = ("claim", *["move_without_a_reply"] * 3, "lapse", "reap_silent", "reap_dead", "reap_dead", "leave")
 TASK_VERBS = ("enqueue_again", "cancel", "cancel", "delete", "requeue", "requeue", "promote", "promote", "trim")
 VERBS = (*["claim", "enqueue"] * 4, *WORKER_VERBS, *AFTER, *AFTER, *TASK_VERBS, "join", "trouble")
@@ -84,7 +84,8 @@ class Model:
             return Verdict.OK if task["settled"] == verb else Verdict.STALE
         remove(self.held[worker], attempt.id)
         task["retries"] += verb == "retry"
-        self.move(attempt.id, AFTER[verb], verb, at_head=True)
+        task["crashes"] += verb == "crash"
+        self.move(attempt.id, Status.FAILED if task["crashes"] == 3 else AFTER[verb], verb, at_head=True)
         return Verdict.OK
 
     def reap(self, worker: str, max_crashes: int) -> list[tuple[Any, ...]]:
@@ -212,8 +213,7 @@ class Machine(RuleBasedStateMachine):
 
     def reap_dead(self, worker: str) -> None:
         self.model.leases[worker] = self.model.leases[worker] and False
-        expected = self.model.reap(worker, self.max_crashes)
-        assert reap(self.queue, worker, dead=True, max_crashes=self.max_crashes) == expected
+        assert reap(self.queue, worker, max_crashes=self.max_crashes) == self.model.reap(worker, self.max_crashes)
 
     def leave(self, worker: str) -> None:
         empty = not self.client.exists(self.queue.keys.processing(worker))  # it may hold a bell
