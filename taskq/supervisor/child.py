@@ -98,7 +98,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     if pool.nice:
         os.nice(pool.nice)
     slot = service.board.slot(seat)
-    link = Link(service.url, patience_s=math.inf, give_up=slot.stop_now)
+    link = Link(service.url, patience_s=math.inf, give_up=slot.may_give_up)
     queue = Queue(link, prefix=service.config.redis.prefix, name=pool.queue)
     worker = Worker(
         worker_id,

@@ -171,6 +171,10 @@ class Slot:
         """True once even waiting for Redis must end."""
         return self._board.stop_now
 
+    def may_give_up(self) -> bool:
+        """True once the worker need not wait for Redis any longer: at once when it shall claim no more and holds nothing."""
+        return self.stop_now() or (self.draining() and self.running() is None)
+
     # -- the supervisor's side
 
     def reset(self) -> None:

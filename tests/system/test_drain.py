@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faultproxy import RealServer
 from tests.system.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -102,6 +103,16 @@ def test_a_stop_while_redis_is_away_does_not_hang(service: Service) -> None:
     service.wait_line("queue.unavailable")
 
     assert service.terminate() == 0
+
+
+def test_idle_workers_do_not_wait_for_a_redis_that_has_gone_first(service: Service) -> None:
+    with RealServer() as server:
+        service.start({"redis": {"url": server.url}, "pools": {"default": {"workers": 2, "drain": "10m"}}}).wait_ready()
+        wait_until(lambda: len(service.lines("worker.started")) == 2, 10, "both workers are ready")
+        server.kill()
+        service.wait_line("queue.unavailable", process="worker")
+
+        assert service.terminate() == 0
 
 
 def test_a_reload_takes_over_new_settings_and_loses_nothing(start_service: StartService) -> None:
