@@ -5,6 +5,7 @@
     stage        what every phase stands on
     services     the service under test, and a server of our own
     load         clients that submit tasks and ask at the end
+    dropper      a proxy that drops the replies of an API
     faults       signals that we send, failpoints that we hear of
     handlers     the task types; the service imports them
     seen, logs   what the processes noted in files of their own, and what the service said

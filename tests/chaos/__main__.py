@@ -18,6 +18,7 @@ import msgspec
 
 from .checker import Tally, check
 from .phase_daemons import daemons, freezes, outages
+from .phase_posts import posts
 from .phase_rates import calm, poison
 from .phase_workers import kills, silence, stale
 from .plan import FULL_S, Plan, full, short
@@ -33,12 +34,13 @@ PHASES: Mapping[str, Callable[[Stage], Evidence]] = {
     "daemons": daemons,
     "outages": outages,
     "freezes": freezes,
+    "posts": posts,
     "poison": poison,
     "calm": calm,
 }
 
 
-LANES = (("kills", "poison", "calm"), ("stale", "silence", "freezes"), ("daemons", "outages"))
+LANES = (("kills", "poison", "calm"), ("stale", "silence", "freezes"), ("daemons", "outages", "posts"))
 """What a short run does side by side: a lane has processors to itself most of the time, for the others mostly wait."""
 
 FORK = multiprocessing.get_context("fork")

@@ -38,6 +38,8 @@ class Tally(msgspec.Struct, kw_only=True):
     overwritten: list[str]
     duplicates: int
     unexplained: list[str]
+    doubled: list[str]
+    keys: int
     refused: int
     unlogged: int
     lapsed: int
@@ -72,6 +74,8 @@ def check(evidence: Evidence) -> Tally:
         overwritten=[text for task in tasks for text in _overwritten(task, seen)],
         duplicates=sum(max(0, runs[t.id] - 1 - t.retries) for t in tasks if seen.accepted[t.id] != "poison"),
         unexplained=[text for task in tasks for text in repeats.unexplained(task)],
+        doubled=_doubled(seen),
+        keys=len(seen.posted),
         refused=stale,
         unlogged=unlogged,
         lapsed=len(lapsed),
@@ -85,7 +89,7 @@ def check(evidence: Evidence) -> Tally:
 
 def _faults(seen: Seen) -> dict[str, int]:
     """Faults that hit, by kind and place; what only follows from another one is left out."""
-    counted = Counter(f"{f.kind} {f.place}" for f in seen.faults if f.kind in ("kill", "stop"))
+    counted = Counter(f"{f.kind} {f.place}" for f in seen.faults if f.kind in ("kill", "stop", "drop"))
     counted.update(f"{f.kind} {f.place}" for f in seen.faults if f.kind == "down")
     return dict(sorted(counted.items()))
 
@@ -125,6 +129,19 @@ def _overwritten(task: Final, seen: Seen) -> list[str]:
     if seen.accepted[task.id] != "noop" and seen.ends.get((task.id, task.attempt)) != "ok":
         return [f"{task.id}: attempt {task.attempt} is completed and no handler ended it"]
     return []
+
+
+def _doubled(seen: Seen) -> list[str]:
+    """Idempotency keys that led to more or less than one task, and tasks that no answer has told of."""
+    found, told = [], set()
+    for key, answers in seen.posted.items():
+        ids = {task_id for _, task_id in answers}
+        if len(ids) != 1 or not ids <= seen.stored or any(status not in (200, 201) for status, _ in answers):
+            found.append(f"key {key} was answered {answers}")
+        told |= ids
+    if seen.posted:
+        found += [f"{task_id}: stored, and no answer has told of it" for task_id in sorted(seen.stored - told)]
+    return found + [f"key {key} with another body: {status}" for key, status in seen.others.items() if status != 422]
 
 
 class _Repeats:

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,13 +50,16 @@ class Client:
         self._port = port
         self._connection: http.client.HTTPConnection | None = None
 
-    def request(self, method: str, path: str, body: object = None) -> tuple[int, http.client.HTTPMessage, Any]:
+    def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, http.client.HTTPMessage, Any]:
         """Status, headers and decoded body. Raises OSError or HTTPException when no whole answer came."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REQUEST_LIMIT_S)
         try:
             data = None if body is None else json.dumps(body).encode()
-            self._connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+            kind = {"Content-Type": "application/json"} if data else {}
+            self._connection.request(method, path, data, {**kind, **(headers or {})})
             response = self._connection.getresponse()
             raw = response.read()
         except (OSError, http.client.HTTPException):

@@ -43,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     outages: int = 6
     freezes: int = 2
     freeze: Leases = Leases(0.9, 3.0, 0.5)
+    posts: int = 10_000
     rate_s: float = 10.0
     calm_tasks: int = 200_000
 
@@ -64,6 +65,7 @@ def full(seed: int, seconds: float = FULL_S) -> Plan:
         daemon_rounds=times(plan.daemon_rounds),
         outages=times(plan.outages),
         freezes=times(plan.freezes),
+        posts=times(plan.posts),
         rate_s=max(3.0, plan.rate_s * scale),
         calm_tasks=times(plan.calm_tasks),
     )
@@ -82,6 +84,7 @@ def short(seed: int) -> Plan:
         outages=1,
         freezes=1,
         freeze=SHORT_LEASES,
+        posts=300,
         rate_s=3.0,
         calm_tasks=5_000,
     )

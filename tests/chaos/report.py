@@ -8,17 +8,21 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from .checker import MAX_CRASHES, Tally
+from .dropper import CHANCES
 from .phase_workers import KILL_POINTS
 from .plan import Plan
 
 SHOWN = 5
 """Findings of one kind that are printed in full."""
 
+_MISSING = {"daemons": (0, 503), "outages": (0, 503), "posts": (0,)}
+"""Answers other than 201 that the faults of a phase lead to; 0: none came."""
+
 REST_AT_LEAST = 0.5
 """The share of their rate that other tasks keep beside a poison task."""
 
 COLUMNS = ("phase", "s", "accepted", "completed", "failed", "runs", "twice")
-FINDINGS = ("lost", "unexpected", "overwritten", "unexplained")
+FINDINGS = ("lost", "unexpected", "overwritten", "unexplained", "doubled")
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -94,6 +98,9 @@ def _extras(tallies: Sequence[Tally]) -> Iterator[str]:
         if t.rates:
             rates = ", ".join(f"{name} {rate:.0f}/s" for name, rate in t.rates.items())
             yield f"{t.phase}: other tasks {rates}; at most {t.poison_runs} runs of a poison task"
+        if t.keys:
+            dropped = sum(number for name, number in t.faults.items() if name.startswith("drop "))
+            yield f"{t.phase}: {t.accepted} tasks for {t.keys} idempotency keys, {dropped} requests dropped"
         if t.lapsed:
             yield f"{t.phase}: {t.lapsed} workers missed the renewals of a shortened lease"
         unusual = {status: number for status, number in t.answers.items() if number}
@@ -110,8 +117,8 @@ def _always(t: Tally) -> Iterator[str]:
     for kind in times([t]):
         if kind.p100 > kind.bound_s:
             yield f"{t.phase}: recovery of {kind.kind} took {kind.p100:.2f} s, {kind.bound_s:g} s allowed"
-    away = {"daemons", "outages"}
-    wrong = {status: n for status, n in t.answers.items() if t.phase not in away or status not in (0, 503)}
+    allowed = _MISSING.get(t.phase, ())
+    wrong = {status: n for status, n in t.answers.items() if status not in allowed}
     if wrong:
         yield f"{t.phase}: answers {wrong}"
     if not t.accepted:
@@ -155,6 +162,16 @@ def _outages(plan: Plan, t: Tally) -> Iterator[str]:
         yield f"outages: {t.refused} writes were refused, though no lease had lapsed"
 
 
+def _posts(plan: Plan, t: Tally) -> Iterator[str]:
+    if t.keys != plan.posts or t.accepted != plan.posts:
+        yield f"posts: {t.accepted} tasks for {t.keys} keys, {plan.posts} expected"
+    if t.duplicates:
+        yield f"posts: {t.duplicates} tasks ran twice, though no worker died"
+    for place in CHANCES:
+        if not t.faults.get(f"drop {place}"):
+            yield f"posts: nothing was dropped {place}"
+
+
 def _freezes(_plan: Plan, t: Tally) -> Iterator[str]:
     if not any(recovery.kind == "silence" for recovery in t.recoveries):
         yield "freezes: nothing had to be recovered"
@@ -180,6 +197,7 @@ _OWN = {
     "daemons": _daemons,
     "outages": _outages,
     "freezes": _freezes,
+    "posts": _posts,
     "poison": _poison,
     "calm": _calm,
 }

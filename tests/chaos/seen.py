@@ -7,6 +7,9 @@ Moments are seconds on the monotonic clock, which all processes of a machine sha
     end ID ATTEMPT PID AT WALL HOW          it is about to return (ok) or to raise (raise)
     accepted ID TYPE AT                     a client got 201, or a direct enqueue returned
     answered STATUS AT                      a client got another answer, 0 for none
+    posted KEY STATUS ID                    a client got this answer for its Idempotency-Key
+    other KEY STATUS                        a client tried another body under a key, and got this answer
+    stored ID                               at the end of a phase Redis holds this task
     fault KIND PLACE PID ID AT              we, or a failpoint, did something to a process
     final ID STATUS ATTEMPT RETRIES CRASHES VALUE OF_ATTEMPT CAUSE   what a client is told at the end
 """
@@ -35,7 +38,8 @@ class Start(NamedTuple):
 
 class Fault(NamedTuple):
     """Something was done to a process. `kind` is kill, stop, cont, lost (its supervisor was killed), frozen (its supervisor
-    was stopped), down or up (of a daemon, which `place` names); `place` of a worker's fault is a failpoint such as P4."""
+    was stopped), down or up (of a daemon, which `place` names), or drop (of a reply, where `place` tells); `place` of a
+    worker's fault is a failpoint such as P4."""
 
     kind: str
     place: str
@@ -69,6 +73,9 @@ class Seen:
         self.end_times: list[float] = []
         self.faults: list[Fault] = []
         self.finals: dict[str, Final] = {}
+        self.posted: dict[str, list[tuple[int, str]]] = {}
+        self.others: dict[str, int] = {}
+        self.stored: set[str] = set()
         for path in sorted(directory.glob("*.seen")):
             for words in _lines(path):
                 self._take(words)
@@ -87,6 +94,12 @@ class Seen:
                 self.accepted_at[id_] = float(at)
             case ["answered", status, _]:
                 self.answers[int(status)] = self.answers.get(int(status), 0) + 1
+            case ["posted", key, status, id_]:
+                self.posted.setdefault(key, []).append((int(status), id_))
+            case ["other", key, status]:
+                self.others[key] = int(status)
+            case ["stored", id_]:
+                self.stored.add(id_)
             case ["fault", kind, place, pid, id_, at]:
                 self.faults.append(Fault(kind, place, int(pid), id_, float(at)))
             case ["final", id_, status, attempt, retries, crashes, value, of_attempt, cause]:

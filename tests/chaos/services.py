@@ -47,7 +47,7 @@ class Host:
         self, seen: Path, config: Mapping[str, Any], *, failpoints: str = "", hits: Path | None = None, name: str = "host"
     ) -> None:
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self._seen = seen
         self._config = {**config, "api": {"listen": f"127.0.0.1:{self.port}"}}
         self._config["tasks"] = {"import": [HANDLERS], "builtin": False, **config.get("tasks", {})}
@@ -170,6 +170,7 @@ def _runs(process: psutil.Process, program: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])

@@ -39,6 +39,8 @@ class Stage:
         self.rng = random.Random(f"{plan.seed} {name}")
         self.recorder = Recorder(seen, "phase")
         self.hosts: list[Host] = []
+        self.accepted: list[str] = []
+        """What clients of the phase's own were told is stored."""
         self.loads: list[Load] = []
         self.feeds: list[Feed] = []
         self._exits = exits
@@ -98,7 +100,7 @@ class Stage:
         """End the load, wait for every accepted task, note what became of it and stop the services."""
         for load in self.loads:
             load.finish()
-        everything = [task_id for load in self.loads for task_id in load.accepted]
+        everything = self.accepted + [task_id for load in self.loads for task_id in load.accepted]
         everything += [task_id for feed in self.feeds for task_id in feed.accepted]
         settle(self.hosts[-1].port, everything, self.seen, SETTLE_LIMIT_S)
         for host in self.hosts:

@@ -36,7 +36,9 @@ def check(phases: dict[str, Any], *, least: int) -> None:
     for tally in phases.values():
         assert tally["accepted"] > 0
         assert tally["completed"] + tally["failed"] == tally["accepted"]
-        assert not any(tally[kind] for kind in ("lost", "unexpected", "overwritten", "unexplained", "exits", "failures"))
+        assert not any(
+            tally[kind] for kind in ("lost", "unexpected", "overwritten", "unexplained", "doubled", "exits", "failures")
+        )
     kills = phases["kills"]["faults"]
     assert all(kills[f"kill {point}"] >= least for point in ("P2", "P3", "P4", "P5", "P6"))
     assert phases["stale"]["refused"] > 0
@@ -44,6 +46,7 @@ def check(phases: dict[str, Any], *, least: int) -> None:
     assert all(phases["daemons"]["faults"][f"down {name}"] for name in ("api", "broker", "maintenance", "supervisor"))
     assert phases["outages"]["duplicates"] == 0
     assert phases["freezes"]["duplicates"] > 0
+    assert phases["posts"]["keys"] == phases["posts"]["accepted"] == phases["posts"]["runs"]
     assert phases["poison"]["failed"] > 0
     assert phases["calm"]["runs"] == phases["calm"]["accepted"]
 
@@ -58,4 +61,5 @@ def test_full_run_loses_repeats_and_overwrites_nothing(tmp_path: Path) -> None:
     phases = run(tmp_path / "report.json", limit_s=1100)
     check(phases, least=50)
     assert phases["stale"]["refused"] >= 200
+    assert phases["posts"]["keys"] == 10_000
     assert phases["calm"]["runs"] == 200_000
