@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
 
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.admission import Admitter
 from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Header, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
-from taskq.api.listing import Listing, next_link, read_listing
-from taskq.api.repeats import REPLAYED, read_key, resolve
-from taskq.api.submission import given_reason, new_task, requeue_delay_s
+from taskq.api.listing import PARAMETERS, Listing, next_link, read_listing
+from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
+from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import TaskNotFound
@@ -28,12 +29,53 @@ from taskq.task import Status, Task
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
+TASK_ID = Parameter(
+    name="task_id", place="path", schema={"type": "string", "format": "uuid"}, description="The id of a task."
+)
+LOCATION = Header(
+    name="Location",
+    description="The path of the task.",
+    schema={"type": "string", "format": "uri-reference"},
+    always=True,
+)
+CURSOR = Header(name="X-Next-Cursor", description="The `cursor` of the next page, while there is one.")
+LINK = Header(name="Link", description='The next page as `<...>; rel="next"`, while there is one.')
+LINKS = {
+    "get_task": {"task_id": "$response.body#/id"},
+    "get_task_logs": {"task_id": "$response.body#/id"},
+    "cancel_task": {"task_id": "$response.body#/id"},
+    "requeue_task": {"task_id": "$response.body#/id"},
+    "delete_task": {"task_id": "$response.body#/id"},
+}
+NEW_TASK_REFUSALS = ("type_required", "invalid_members", "unknown_type", "unknown_queue", "unique_key_taken")
+SHOWN = Answer(status=200, description="The task.", shapes=json(shapes.Task))
+
+
 class Tasks:
     """POST and GET /tasks."""
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="create_task",
+            tag="tasks",
+            summary="Enqueue a task",
+            takes=[KEY],
+            body=TASK_BODY,
+            answers=[
+                Answer(status=201, description="It is stored.", shapes=json(shapes.Task), headers=[LOCATION], links=LINKS),
+                Answer(
+                    status=200,
+                    description="A repeat: this is the answer to the first request with the key.",
+                    shapes=json(shapes.Task),
+                    headers=[LOCATION, REPLAYED_HEADER],
+                ),
+            ],
+            refuses=[*NEW_TASK_REFUSALS, "invalid_header", "idempotency_key_reused", "shutting_down"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store one task and show it."""
         if self._context.draining():
@@ -54,6 +96,15 @@ class Tasks:
         resp.location = f"/tasks/{new.id}"
         _show(resp, enqueued_task(new, enqueued))
 
+    @describe(
+        Operation(
+            id="list_tasks",
+            tag="tasks",
+            summary="List tasks",
+            takes=PARAMETERS,
+            answers=[Answer(status=200, description="A page.", shapes=json(list[shapes.Task]), headers=[LINK, CURSOR])],
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of tasks."""
         listing = read_listing(req)
@@ -87,6 +138,16 @@ class TaskItem:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="get_task",
+            tag="tasks",
+            summary="Show a task",
+            takes=[TASK_ID],
+            answers=[SHOWN],
+            refuses=["task_not_found"],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """One task; one that waits tells for what."""
         task = find_task(self._context, task_id)
@@ -94,6 +155,16 @@ class TaskItem:
 
     on_head = on_get
 
+    @describe(
+        Operation(
+            id="delete_task",
+            tag="tasks",
+            summary="Delete a task",
+            takes=[TASK_ID],
+            answers=[Answer(status=204, description="It is gone.")],
+            refuses=["task_not_found"],
+        )
+    )
     def on_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Remove a task for good; one that runs is stopped."""
         task_id = _checked(task_id)
@@ -112,6 +183,20 @@ class TaskCancel:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="cancel_task",
+            tag="tasks",
+            summary="Cancel a task",
+            takes=[TASK_ID],
+            body=REASON_BODY,
+            answers=[
+                SHOWN,
+                Answer(status=202, description="It runs and is being stopped.", shapes=json(shapes.Task)),
+            ],
+            refuses=["task_not_found", "task_ended", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """End a task that has not ended. Answers 202 where a worker must still stop it; repeating it is harmless."""
         task_id = _checked(task_id)
@@ -132,6 +217,17 @@ class TaskRequeue:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="requeue_task",
+            tag="tasks",
+            summary="Bring a task back",
+            takes=[TASK_ID],
+            body=DELAY_BODY,
+            answers=[Answer(status=202, description="It waits again.", shapes=json(shapes.Task))],
+            refuses=["task_not_found", "task_not_ended", "unique_key_taken", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Bring a failed or cancelled task back."""
         task_id = _checked(task_id)
@@ -171,6 +267,5 @@ def _queue_of(context: ApiContext, task_id: str) -> Queue:
     return context.inspector.queue(name)
 
 
-def _show(resp: falcon.Response, task: Task, reason: dict[str, Any] | None = None) -> None:
-    view = task_view(task)
-    resp.data = msgspec.json.encode(view if reason is None else {**view, "waiting": reason})
+def _show(resp: falcon.Response, task: Task, reason: shapes.Waiting | None = None) -> None:
+    resp.data = msgspec.json.encode(task_view(task, reason))
