@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import falcon
-from falcon.routing import CompiledRouter
 
-from taskq.api import document, errors
+from taskq.api import errors
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
-from taskq.api.docs import OpenApi
 from taskq.api.health import Health, Live, Ready, Version
+from taskq.api.longpoll import Waits
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
@@ -23,12 +22,12 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(context: ApiContext) -> App:
     """The WSGI application. It is called from several threads at once; all its state is in `context`."""
-    router = CompiledRouter()
-    app: App = falcon.App(router=router, middleware=[RequestLog(), SameOrigin(), KnownMethods()])
+    app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), KnownMethods()])
     errors.install(app)
-    app.add_route("/tasks", Tasks(context))
+    waits = Waits(context)
+    app.add_route("/tasks", Tasks(context, waits))
     app.add_route("/tasks/batch", TaskBatch(context))
-    app.add_route("/tasks/{task_id}", TaskItem(context))
+    app.add_route("/tasks/{task_id}", TaskItem(context, waits))
     app.add_route("/tasks/{task_id}/cancel", TaskCancel(context))
     app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))
     app.add_route("/tasks/{task_id}/logs", TaskLogs(context))
@@ -50,5 +49,4 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(context))
     app.add_route("/version", Version())
-    app.add_route("/openapi.json", OpenApi(lambda: document.build(router, app, context.settings)))
     return app

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import falcon
 
-from taskq.api.describe import Parameter
-from taskq.api.query import Query
-from taskq.members import MOMENT_SCHEMA, NAME_SCHEMA, moment_ms, name
+from taskq.api.errors import ApiError
+from taskq.members import moment_ms, name
 from taskq.queue.inspect import decode_cursor, encode_cursor
 from taskq.task import Status, Task
 from taskq.units import shown
@@ -20,34 +20,7 @@ from taskq.units import shown
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-STATUS = Parameter(
-    name="status", schema={"type": "string", "enum": list(Status)}, description="Only those with it.", example="failed"
-)
-TYPE = Parameter(name="type", schema=NAME_SCHEMA, description="Only those of it.", example="echo")
-QUEUE = Parameter(name="queue", schema=NAME_SCHEMA, description="Only those in it.", example="default")
-TAG = Parameter(name="tag", schema=NAME_SCHEMA, description="Only those that have it.")
-CREATED_AFTER = Parameter(
-    name="created_after", schema=MOMENT_SCHEMA, description="The first moment of creation that counts."
-)
-CREATED_BEFORE = Parameter(
-    name="created_before", schema=MOMENT_SCHEMA, description="The first moment of creation that no longer counts."
-)
-ORDER = Parameter(
-    name="order",
-    schema={"type": "string", "enum": ["desc", "asc"], "default": "desc"},
-    description="By time of creation: the newest first (desc) or the oldest.",
-)
-LIMIT = Parameter(
-    name="limit",
-    schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-    description="At most so many.",
-)
-CURSOR = Parameter(
-    name="cursor",
-    schema={"type": "string", "pattern": r"^[A-Za-z0-9_\-]{1,128}$"},
-    description="Where to go on: the X-Next-Cursor of the page before.",
-)
-PARAMETERS = (STATUS, TYPE, QUEUE, TAG, CREATED_AFTER, CREATED_BEFORE, ORDER, LIMIT, CURSOR)
+T = TypeVar("T")
 
 # As long as a cursor of ours can be: the digits of a longer one would not fit into a number.
 _CURSOR = re.compile(r"[A-Za-z0-9_\-]{1,128}\Z")
@@ -96,20 +69,33 @@ class Listing:
 
 
 def read_listing(req: falcon.Request) -> Listing:
-    """The listing that the query describes. Raises ApiError with every fault."""
-    query = Query(req)
+    """The listing that the query describes. An empty parameter counts as absent. Raises ApiError with every fault."""
+    faults: list[dict[str, str]] = []
+
+    def read(parameter: str, reader: Callable[[str], T], default: T) -> T:
+        value = req.get_param(parameter)
+        if not value:
+            return default
+        try:
+            return reader(value)
+        except ValueError as error:
+            faults.append({"parameter": parameter, "detail": str(error)})
+            return default
+
     listing = Listing(
-        limit=query.read(LIMIT, _limit, DEFAULT_LIMIT),
-        cursor=query.read(CURSOR, _cursor, None),
-        status=query.read(STATUS, _status, None),
-        type=query.read(TYPE, name, None),
-        queue=query.read(QUEUE, name, None),
-        tag=query.read(TAG, name, None),
-        newest_first=query.read(ORDER, _newest_first, True),
-        since_ms=query.read(CREATED_AFTER, moment_ms, None),
-        until_ms=query.read(CREATED_BEFORE, moment_ms, None),
+        limit=read("limit", _limit, DEFAULT_LIMIT),
+        cursor=read("cursor", _cursor, None),
+        status=read("status", _status, None),
+        type=read("type", name, None),
+        queue=read("queue", name, None),
+        tag=read("tag", name, None),
+        newest_first=read("order", _newest_first, True),
+        since_ms=read("created_after", moment_ms, None),
+        until_ms=read("created_before", moment_ms, None),
     )
-    query.check()
+    if faults:
+        sentence = f"invalid {faults[0]['parameter']}: {faults[0]['detail']}"
+        raise ApiError("invalid_query", sentence, errors=faults)
     return listing
 
 

@@ -8,78 +8,39 @@ import uuid
 import falcon
 import msgspec
 
-from taskq.api import shapes
+from taskq.api import etags
 from taskq.api.admission import Admitter
 from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
-from taskq.api.describe import Answer, Header, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
-from taskq.api.listing import PARAMETERS, Listing, next_link, read_listing
-from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
-from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
+from taskq.api.listing import Listing, next_link, read_listing
+from taskq.api.longpoll import Patience, Waits, read_patience
+from taskq.api.repeats import REPLAYED, read_key, resolve
+from taskq.api.submission import given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
-from taskq.errors import TaskNotFound
+from taskq.errors import QueueError, TaskNotFound
 from taskq.log import emit
 from taskq.queue.inspect import Page
 from taskq.queue.queue import Queue
 from taskq.queue.repeats import KEPT_S
-from taskq.task import Status, Task
+from taskq.task import NewTask, Status, Task
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-
-
-TASK_ID = Parameter(
-    name="task_id", place="path", schema={"type": "string", "format": "uuid"}, description="The id of a task."
-)
-LOCATION = Header(
-    name="Location",
-    description="The path of the task.",
-    schema={"type": "string", "format": "uri-reference"},
-    always=True,
-)
-CURSOR = Header(name="X-Next-Cursor", description="The `cursor` of the next page, while there is one.")
-LINK = Header(name="Link", description='The next page as `<...>; rel="next"`, while there is one.')
-LINKS = {
-    "get_task": {"task_id": "$response.body#/id"},
-    "get_task_logs": {"task_id": "$response.body#/id"},
-    "cancel_task": {"task_id": "$response.body#/id"},
-    "requeue_task": {"task_id": "$response.body#/id"},
-    "delete_task": {"task_id": "$response.body#/id"},
-}
-NEW_TASK_REFUSALS = ("type_required", "invalid_members", "unknown_type", "unknown_queue", "unique_key_taken")
-SHOWN = Answer(status=200, description="The task.", shapes=json(shapes.Task))
 
 
 class Tasks:
     """POST and GET /tasks."""
 
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ApiContext, waits: Waits) -> None:
         self._context = context
+        self._waits = waits
 
-    @describe(
-        Operation(
-            id="create_task",
-            tag="tasks",
-            summary="Enqueue a task",
-            takes=[KEY],
-            body=TASK_BODY,
-            answers=[
-                Answer(status=201, description="It is stored.", shapes=json(shapes.Task), headers=[LOCATION], links=LINKS),
-                Answer(
-                    status=200,
-                    description="A repeat: this is the answer to the first request with the key.",
-                    shapes=json(shapes.Task),
-                    headers=[LOCATION, REPLAYED_HEADER],
-                ),
-            ],
-            refuses=[*NEW_TASK_REFUSALS, "invalid_header", "idempotency_key_reused", "shutting_down"],
-        )
-    )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Store one task and show it."""
+        """Store one task and show it, on request once it has ended."""
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
+        patience = read_patience(req)
         body = read_object(req, self._context.settings.max_body_bytes)
         key = read_key(req)
         # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
@@ -92,30 +53,33 @@ class Tasks:
         emit(event, task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
         if again:
             resp.set_header(REPLAYED, "true")
-        resp.status = falcon.HTTP_200 if again else falcon.HTTP_201
+        task = self._awaited(req, resp, new, patience) or enqueued_task(new, enqueued)
+        resp.status = falcon.HTTP_200 if again or task.status.final else falcon.HTTP_201
         resp.location = f"/tasks/{new.id}"
-        _show(resp, enqueued_task(new, enqueued))
+        resp.data = msgspec.json.encode(task_view(task))
 
-    @describe(
-        Operation(
-            id="list_tasks",
-            tag="tasks",
-            summary="List tasks",
-            takes=PARAMETERS,
-            answers=[Answer(status=200, description="A page.", shapes=json(list[shapes.Task]), headers=[LINK, CURSOR])],
-        )
-    )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of tasks."""
         listing = read_listing(req)
         page = self._page(listing)
-        resp.data = msgspec.json.encode([task_view(task) for task in page.tasks])
+        etags.show(req, resp, msgspec.json.encode([task_view(task) for task in page.tasks]))
         cursor = listing.next(page.cursor)
         if cursor is not None:
             resp.set_header("X-Next-Cursor", cursor)
             resp.set_header("Link", next_link(req.path, req.params, cursor))
 
     on_head = on_get
+
+    def _awaited(self, req: falcon.Request, resp: falcon.Response, new: NewTask, patience: Patience) -> Task | None:
+        """The task that was just stored, once it has ended or time is up; None for a request that does not want to wait.
+        Whatever goes wrong meanwhile does not undo that the task was stored."""
+        if not patience.wait_s:
+            return None
+        try:
+            ended = self._waits.end_of(req, resp, (new.queue, new.id), patience)
+            return ended or self._context.inspector.get(new.id, queue=new.queue)
+        except (TaskNotFound, QueueError):
+            return None
 
     def _page(self, listing: Listing) -> Page:
         inspector = self._context.inspector
@@ -135,36 +99,23 @@ class Tasks:
 class TaskItem:
     """GET and DELETE /tasks/{id}."""
 
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ApiContext, waits: Waits) -> None:
         self._context = context
+        self._waits = waits
 
-    @describe(
-        Operation(
-            id="get_task",
-            tag="tasks",
-            summary="Show a task",
-            takes=[TASK_ID],
-            answers=[SHOWN],
-            refuses=["task_not_found"],
-        )
-    )
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
-        """One task; one that waits tells for what."""
+    def on_get(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
+        """One task, on request once it has ended; one that waits tells for what."""
+        patience = read_patience(req)
         task = find_task(self._context, task_id)
-        _show(resp, task, waiting(self._context.inspector, task))
+        if patience.wait_s and not task.status.final:
+            ended = self._waits.end_of(req, resp, (task.queue, task.id), patience)
+            task = ended or _get(self._context, task.id)
+        reason = waiting(self._context.inspector, task)
+        view = task_view(task)
+        etags.show(req, resp, msgspec.json.encode(view if reason is None else {**view, "waiting": reason}))
 
     on_head = on_get
 
-    @describe(
-        Operation(
-            id="delete_task",
-            tag="tasks",
-            summary="Delete a task",
-            takes=[TASK_ID],
-            answers=[Answer(status=204, description="It is gone.")],
-            refuses=["task_not_found"],
-        )
-    )
     def on_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Remove a task for good; one that runs is stopped."""
         task_id = _checked(task_id)
@@ -183,20 +134,6 @@ class TaskCancel:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
-    @describe(
-        Operation(
-            id="cancel_task",
-            tag="tasks",
-            summary="Cancel a task",
-            takes=[TASK_ID],
-            body=REASON_BODY,
-            answers=[
-                SHOWN,
-                Answer(status=202, description="It runs and is being stopped.", shapes=json(shapes.Task)),
-            ],
-            refuses=["task_not_found", "task_ended", "invalid_members"],
-        )
-    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """End a task that has not ended. Answers 202 where a worker must still stop it; repeating it is harmless."""
         task_id = _checked(task_id)
@@ -217,17 +154,6 @@ class TaskRequeue:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
-    @describe(
-        Operation(
-            id="requeue_task",
-            tag="tasks",
-            summary="Bring a task back",
-            takes=[TASK_ID],
-            body=DELAY_BODY,
-            answers=[Answer(status=202, description="It waits again.", shapes=json(shapes.Task))],
-            refuses=["task_not_found", "task_not_ended", "unique_key_taken", "invalid_members"],
-        )
-    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Bring a failed or cancelled task back."""
         task_id = _checked(task_id)
@@ -267,5 +193,5 @@ def _queue_of(context: ApiContext, task_id: str) -> Queue:
     return context.inspector.queue(name)
 
 
-def _show(resp: falcon.Response, task: Task, reason: shapes.Waiting | None = None) -> None:
-    resp.data = msgspec.json.encode(task_view(task, reason))
+def _show(resp: falcon.Response, task: Task) -> None:
+    resp.data = msgspec.json.encode(task_view(task))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from typing import Any
 
-from taskq.api.shapes import Waiting
 from taskq.api.views import millisecond
 from taskq.queue.inspect import Inspector
 from taskq.queue.standing import Standing, standing
 from taskq.task import Status, Task
 
 
-def waiting(inspector: Inspector, task: Task) -> Waiting | None:
+def waiting(inspector: Inspector, task: Task) -> dict[str, Any] | None:
     """The member `waiting` of a task; None for one that does not wait. Raises QueueUnavailable or QueueRefused."""
     if task.status is Status.SCHEDULED:
         return _until_due(task)
@@ -20,23 +19,21 @@ def waiting(inspector: Inspector, task: Task) -> Waiting | None:
     return None
 
 
-def explain(task: Task, found: Standing) -> Waiting:
+def explain(task: Task, found: Standing) -> dict[str, Any]:
     """The first thing that would have to change before anything else can."""
     reason, detail, since_ms = _reason(task, found)
-    return Waiting(
-        reason=reason,
-        position=UNSET if found.ahead is None else found.ahead,
-        detail=detail,
-        since=UNSET if since_ms is None else millisecond(since_ms),
-    )
+    view = {"reason": reason, "position": found.ahead, "detail": detail}
+    if since_ms is not None:
+        view["since"] = millisecond(since_ms)
+    return {name: value for name, value in view.items() if value is not None}
 
 
-def _until_due(task: Task) -> Waiting:
+def _until_due(task: Task) -> dict[str, Any]:
     when = millisecond(task.run_at_ms or 0)
     if task.retries > 0:
         detail = f"the last attempt failed; retry {task.retries} of {task.max_retry} is due at {when}"
-        return Waiting(reason="backoff", detail=detail)
-    return Waiting(reason="run_at", detail=f"it is due at {when}")
+        return {"reason": "backoff", "detail": detail}
+    return {"reason": "run_at", "detail": f"it is due at {when}"}
 
 
 def _reason(task: Task, found: Standing) -> tuple[str, str, int | None]:

@@ -6,6 +6,7 @@ with 400 and the end of the connection (RFC 9112, sections 3.2, 5.2 and 6).
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import (
     BadRequest,
     Error,
@@ -24,6 +25,7 @@ from waitress.utilities import (
 )
 
 from taskq.api.errors import problem
+from taskq.api.longpoll import HURRY, PART
 from taskq.log import emit
 
 LINGER_S = 2.0
@@ -113,14 +115,40 @@ class JsonErrorTask(ErrorTask):
         self.write(data)
 
 
+class AppTask(WSGITask):
+    """A request on its way through the application, which may ask about the connection, and end it."""
+
+    channel: Channel
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[HURRY] = self.channel.in_a_hurry
+        environ[PART] = self.set_close_on_finish
+        return environ
+
+
 class Channel(HTTPChannel):
     """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
     sends, and a reset throws away the answer that the client has not read yet."""
 
     parser_class = Parser
+    task_class = AppTask
     error_task_class = JsonErrorTask
     refused = False
     _linger_until: float | None = None
+
+    def in_a_hurry(self) -> bool:
+        """True once the client has ended its side of the connection, or the server is about to end. From any thread.
+
+        waitress reads nothing while a request is handled, so it would not notice. A client that has only finished sending
+        looks the same as one that is gone: it gets its answer, at once.
+        """
+        number = self.socket.fileno() if self.socket is not None else -1
+        if number < 0 or not self.server.accepting:
+            return True
+        poll = select.poll()
+        poll.register(number, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def readable(self) -> bool:
         if self._linger_until is None:

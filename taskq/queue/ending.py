@@ -7,6 +7,7 @@ nobody waits for costs one field more in a read that its settle does anyway.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from taskq.errors import QueueUnavailable, TaskNotFound
@@ -20,21 +21,25 @@ RECHECK_S = 15.0
 """The longest block. After it the record is read again: another one who waited may have died with the entry in hand, and
 nothing tells a client that its server's machine has vanished."""
 
+LOOK_S = 0.5
+"""The longest block of those who may have enough of it before the time is over."""
 
-def end_of(queue: Queue, task_id: str, timeout_s: float) -> Task | None:
-    """The task once it has ended; None when it has not after `timeout_s`.
+
+def end_of(queue: Queue, task_id: str, timeout_s: float, *, enough: Callable[[], bool] | None = None) -> Task | None:
+    """The task once it has ended; None when it has not after `timeout_s`, or when there is `enough` (asked every LOOK_S).
 
     Blocks at most that long, beyond what an outage of Redis takes. Raises TaskNotFound, also when the task is deleted while
     it is waited for, and QueueUnavailable or QueueRefused.
     """
+    longest_s = RECHECK_S if enough is None else LOOK_S
     deadline = time.monotonic() + timeout_s
     woken = False
     while True:
         task = _watch(queue, task_id, woken=woken)
         left_s = deadline - time.monotonic()
-        if task is not None or left_s <= 0:
+        if task is not None or left_s <= 0 or (enough is not None and enough()):
             return task
-        woken = _woken(queue.link, queue.keys.wake(task_id), min(left_s, RECHECK_S))
+        woken = _woken(queue.link, queue.keys.wake(task_id), min(left_s, longest_s))
 
 
 def _watch(queue: Queue, task_id: str, *, woken: bool) -> Task | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from taskq.api.waiting import explain
@@ -28,8 +27,7 @@ def found(**fields: Any) -> dict[str, Any]:
         "busy_since_ms": SINCE_MS,
         "servers": 3,
     }
-    reason: dict[str, Any] = msgspec.to_builtins(explain(TASK, Standing(**{**usual, **fields})))
-    return reason
+    return explain(TASK, Standing(**{**usual, **fields}))
 
 
 def test_a_pause_comes_first_with_its_reason() -> None:

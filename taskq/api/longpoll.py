@@ -1,0 +1,94 @@
+"""Waiting within a request for the end of a task: who may, how long, and what cuts it short.
+
+Whoever waits occupies a thread, so only half of the threads may; the surplus is answered at once with the current state, as
+is everybody once the service drains. The connection of the surplus is closed, so that it keeps nobody out either.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import NamedTuple
+
+import falcon
+
+from taskq.api.context import ApiContext
+from taskq.api.errors import ApiError
+from taskq.queue.ending import end_of
+from taskq.task import Task
+from taskq.units import parse_duration, shown
+
+LONGEST_S = 30.0
+
+HURRY = "taskq.hurry"
+"""Where the server's environ has a function that tells whether an answer is wanted at once: the client has hung up, or the
+server is about to end."""
+
+PART = "taskq.part"
+"""Where the server's environ has a function that has the connection closed after the answer."""
+
+_WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?\Z', re.IGNORECASE)
+
+
+class Patience(NamedTuple):
+    """How long a request may wait, 0 for not at all, and what to answer in Preference-Applied if it does."""
+
+    wait_s: float = 0.0
+    applied: str | None = None
+
+
+class Waits:
+    """Lets requests wait, as many at once as there are places."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._places = threading.Semaphore(context.settings.threads // 2)
+
+    def end_of(self, req: falcon.Request, resp: falcon.Response, place: tuple[str, str], patience: Patience) -> Task | None:
+        """The task at `place` (its queue and id) once it has ended; None when it has not within the time, or nobody may wait
+        now. Raises TaskNotFound, also when the task is deleted meanwhile, and QueueUnavailable or QueueRefused."""
+        if not patience.wait_s or self._context.draining():
+            return None
+        if not self._places.acquire(blocking=False):
+            req.env.get(PART, lambda: None)()
+            return None
+        try:
+            if patience.applied is not None:
+                resp.set_header("Preference-Applied", patience.applied)
+            queue, task_id = place
+            hurry = req.env.get(HURRY, lambda: False)
+            return end_of(
+                self._context.inspector.queue(queue),
+                task_id,
+                patience.wait_s,
+                enough=lambda: hurry() or self._context.draining(),
+            )
+        finally:
+            self._places.release()
+
+
+def read_patience(req: falcon.Request) -> Patience:
+    """What the query says in `wait`, else what the header Prefer does. Raises ApiError for a `wait` that is none.
+
+    A preference is nothing that can be refused (RFC 7240): one that cannot be read is ignored, one that is too long is cut.
+    """
+    value = req.get_param("wait")
+    if value:
+        return Patience(_wait_s(value))
+    for preference in (req.get_header("Prefer") or "").split(","):
+        found = _WAIT.match(preference)
+        if found:
+            wait_s = min(int(found[1]), int(LONGEST_S))
+            return Patience(wait_s, f"wait={wait_s}")
+    return Patience()
+
+
+def _wait_s(value: str) -> float:
+    try:
+        wait_s = parse_duration(value)
+        if wait_s > LONGEST_S:
+            raise ValueError(f"expected a duration of at most {LONGEST_S:.0f}s, got {shown(value)}")
+    except ValueError as error:
+        fault = {"parameter": "wait", "detail": str(error)}
+        raise ApiError("invalid_query", f"invalid wait: {error}", errors=[fault]) from None
+    return wait_s
