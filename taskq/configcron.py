@@ -42,7 +42,7 @@ def _checked(check: Callable[[str], str], value: object) -> str:
 def _json(value: object) -> str | None:
     """JSON text of what the file has; a variable holds such a text itself. None for nothing at all."""
     if isinstance(value, str):
-        value = Structure(_loaded(value))
+        value = Structure(loaded(value))
     if not isinstance(value, Structure):
         raise ValueError
     if value.value is None:
@@ -52,7 +52,7 @@ def _json(value: object) -> str | None:
     return text
 
 
-def _loaded(text: str) -> Any:
+def loaded(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant)
     except RecursionError as error:
@@ -65,4 +65,9 @@ def _no_constant(_name: str) -> NoReturn:
 
 CRON = Kind(expected=schedule.CRON, parse=_cron)
 ZONE = Kind(expected="an IANA time zone such as Europe/Berlin", parse=_zone, words=schedule.time_zones)
-JSON = Kind(expected="a value that JSON can hold", parse=_json, show=lambda value: "null" if value is None else str(value))
+JSON = Kind(
+    expected="a value that JSON can hold",
+    parse=_json,
+    show=lambda value: "null" if value is None else str(value),
+    whole=True,
+)

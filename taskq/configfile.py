@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 from dotenv import dotenv_values
 
-from taskq.configcron import JSON, Structure
+from taskq.configcron import Structure
 from taskq.configschema import KEYS, NAMED, KeyPath, pattern
 from taskq.errors import Fault
 
@@ -200,7 +200,8 @@ class _Reader:
         if tagged is not None:
             self._fault(tagged, path, "a value without a tag", dotted([tagged.tag]))
             return
-        if KEYS.get(pattern(path)) is JSON:
+        kind = KEYS.get(pattern(path))
+        if kind is not None and kind.whole:
             place = f"{self._shown_as}:{_line(key)}"
             self.settings.append(Setting(path, Structure(self._structure(node, path)), Layer.FILE, place, dotted(path)))
             return

@@ -28,12 +28,14 @@ _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """One kind of value. `parse` raises ValueError for what is not `expected`; `show` writes a parsed value the way it
-    is written in YAML; `words` returns the closed set of values, if there is one."""
+    is written in YAML; `words` returns the closed set of values, if there is one. The value of a `whole` kind is
+    read as one, as a `configcron.Structure`, although it may be a mapping."""
 
     expected: str
     parse: Callable[[object], Any]
     show: Callable[[Any], str] = str
     words: Callable[[], Sequence[str]] = tuple
+    whole: bool = False
 
 
 class Reason(ValueError):

@@ -32,6 +32,8 @@ from taskq.configkinds import (
     number,
     one_of,
 )
+from taskq.configlimits import LIMITS
+from taskq.limits import TypeLimits
 from taskq.retry import Backoff
 from taskq.task import MAX_RETRY_LIMIT
 
@@ -87,7 +89,8 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
 
 class Tasks(msgspec.Struct, frozen=True, kw_only=True, rename={"import_": "import"}):
     """Handlers and how they run. `result_max` and `output_max` are in bytes; `kill_grace` is the seconds between asking a
-    handler to stop and killing it; `max_crashes` workers may die under a task before it counts as failed."""
+    handler to stop and killing it; `max_crashes` workers may die under a task before it counts as failed; `limits` goes from
+    type to what overrules the type's own limits."""
 
     import_: Annotated[tuple[str, ...], MODULES] = ()
     builtin: Truth = True
@@ -96,6 +99,7 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True, rename={"import_": "impor
     kill_grace: Seconds = 5.0
     max_crashes: Annotated[int, integer(1, 100)] = 3
     defaults: Defaults = Defaults()
+    limits: Annotated[Mapping[str, TypeLimits], LIMITS] = msgspec.field(default_factory=dict)
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,11 +15,14 @@ from taskq.errors import HandlerImportError, TaskqError, UnknownTaskType
 from taskq.retry import Backoff
 from taskq.signature import Signature, signature_of
 from taskq.task import MAX_RETRY_LIMIT, NAME
-from taskq.units import parse_duration, parse_size
+from taskq.units import Rate, parse_duration, parse_rate, parse_size
 
 ENTRY_POINTS = "taskq.tasks"
 
 Isolation = Literal["process"]
+
+MAX_CONCURRENT = 1_000_000
+"""The largest number of tasks of a type that a limit can be."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a type says about its attempts; None leaves it to the service's configuration.
 
     `timeout_s` 0 means no limit. With `isolation` "process" every attempt has a process of its own. An exception of
-    `no_retry_on`, or one outside `retry_on` where that is given, fails the task at once.
+    `no_retry_on`, or one outside `retry_on` where that is given, fails the task at once. `max_concurrent` and `rate_limit`
+    count in a queue, over all machines; 0 means none.
     """
 
     timeout_s: float | None = None
@@ -39,6 +43,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     backoff: Backoff | None = None
     retry_on: tuple[type[BaseException], ...] = ()
     no_retry_on: tuple[type[BaseException], ...] = ()
+    max_concurrent: int | None = None
+    rate_limit: Rate | None = None
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -101,16 +107,21 @@ def task(
     backoff: Backoff | None = None,
     retry_on: tuple[type[BaseException], ...] = (),
     no_retry_on: tuple[type[BaseException], ...] = (),
+    max_concurrent: int | None = None,
+    rate_limit: str | int | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Register the decorated function as the handler of `type_`; the function itself stays as it is.
 
     `timeout` reads 30, "30s" or "5m" (0: no limit), `memory_limit` "512MiB" (0: no limit). `isolation="process"` runs each
-    attempt in a fresh child of the worker, for libraries that leak or crash. Raises TaskqError.
+    attempt in a fresh child of the worker, for libraries that leak or crash. `max_concurrent` tasks of the type run at once
+    in a queue, and `rate_limit` start in any time, "100/1m" or "5/s", over all machines (0: no limit). Raises TaskqError.
     """
     if max_retry is not None and not 0 <= max_retry <= MAX_RETRY_LIMIT:
         raise TaskqError(f"task type {type_!r}: max_retry: expected 0 to {MAX_RETRY_LIMIT}, got {max_retry}")
     if isolation not in (None, "process"):
         raise TaskqError(f"task type {type_!r}: isolation: expected 'process' or None, got {isolation!r}")
+    if max_concurrent is not None and not 0 <= max_concurrent <= MAX_CONCURRENT:
+        raise TaskqError(f"task type {type_!r}: max_concurrent: expected 0 to {MAX_CONCURRENT}, got {max_concurrent}")
     try:
         options = Options(
             timeout_s=None if timeout is None else parse_duration(timeout),
@@ -120,6 +131,8 @@ def task(
             backoff=backoff,
             retry_on=retry_on,
             no_retry_on=no_retry_on,
+            max_concurrent=max_concurrent,
+            rate_limit=None if rate_limit is None else parse_rate(rate_limit),
         )
     except ValueError as error:
         raise TaskqError(f"task type {type_!r}: {error}") from error

@@ -6,12 +6,19 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
+
 DURATION = 'a duration up to 36500d such as 30, "500ms", "5m" or "1h30m"'
+RATE = 'a rate up to 100000 starts in at most a day such as "100/1m", "5/s" or 0 for none'
 SIZE = 'a size such as 1048576, "64KiB" or "1.5GiB"'
 
 MAX_DURATION_S = 36500 * 86400
 """A moment plus this many seconds still is a date that can be printed."""
 
+MAX_RATE_COUNT = 100_000
+"""The starts of one period are all remembered."""
+
+_MAX_RATE_S = 86400.0
 _SHOWN_MAX = 80
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 _PLAIN = re.compile(_NUMBER + r"\Z")
@@ -24,6 +31,32 @@ _BYTES_PER_UNIT = {"": 1, "b": 1} | {
     for power, prefix in enumerate("kmgt", start=1)
 }
 _SIZE = re.compile(_NUMBER + r" ?([A-Za-z]{0,3})\Z")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """At most `count` starts in any time of `period_s` seconds; a count of 0 means no limit."""
+
+    count: int
+    period_s: float
+
+
+NO_RATE = Rate(0, 0.0)
+
+
+def parse_rate(value: object) -> Rate:
+    """The rate of a text such as "100/1m", "5/s" or "10/500ms"; a zero, as a number or text, is `NO_RATE`.
+
+    Raises ValueError, with a sentence for the person who wrote the value, for anything else.
+    """
+    rate = _rate(value)
+    if rate is None or rate.count > MAX_RATE_COUNT:
+        raise ValueError(f"expected {RATE}, got {shown(value)}")
+    return rate
+
+
+def format_rate(rate: Rate) -> str:
+    """The text that `parse_rate` reads back as this rate: "100/1m"."""
+    return f"{rate.count}/{format_duration(rate.period_s)}" if rate.count else "0"
 
 
 def parse_duration(value: object) -> float:
@@ -105,6 +138,22 @@ def _seconds(value: object) -> float | Fraction | None:
     # Fractions, because the sum of "0.1s" and "0.2ms" in binary floating point would not be read back the same.
     counts = zip(match.groups(), _MS_PER_UNIT.values(), strict=True)
     return sum((Fraction(count) * unit_ms / 1000 for count, unit_ms in counts if count), Fraction())
+
+
+def _rate(value: object) -> Rate | None:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
+        return None
+    if text.strip() == "0":
+        return NO_RATE
+    count, slash, period = (part.strip() for part in text.partition("/"))
+    if not slash or not re.fullmatch(r"[1-9][0-9]{0,9}", count):
+        return None
+    try:
+        period_s = parse_duration(f"1{period}" if period in _MS_PER_UNIT else period)
+    except ValueError:
+        return None
+    return Rate(int(count), period_s) if 0.001 <= period_s <= _MAX_RATE_S else None
 
 
 def _bytes(value: object) -> int | None:

@@ -125,8 +125,8 @@ ATTEMPTS = [
     lua(
         "release: counted as a crash",
         "release",
-        "  push(redis.call('HGET', key, 'priority'), id, true)",
-        "  redis.call('HINCRBY', key, 'crashes', 1)\n  push(redis.call('HGET', key, 'priority'), id, true)",
+        "    push(record[1], id, true)",
+        "    redis.call('HINCRBY', key, 'crashes', 1)\n    push(record[1], id, true)",
         "release",
     ),
     lua("crash: of an attempt that was overtaken", "crash", "if verdict == 'ok' then", "if true then", "crash"),
@@ -222,7 +222,7 @@ BELLS = [
         "redis.call(command, low, id)",
         "bell",
     ),
-    lua("claim: bell not rung anew", "lib/claim", "if rung and redis.call", "if false and redis.call", "bell"),
+    lua("claim: bell not rung anew", "lib/claim", "if rung and (redis.call", "if false and (redis.call", "bell"),
     lua("claim: bell lost among dead entries", "lib/claim", "  if rung then\n    ring()\n  end\n", "", "bell"),
 ]
 
@@ -249,8 +249,8 @@ LISTS = [
     lua(
         "release: task given back at the tail",
         "release",
-        "push(redis.call('HGET', key, 'priority'), id, true)",
-        "push(redis.call('HGET', key, 'priority'), id, false)",
+        "push(record[1], id, true)",
+        "push(record[1], id, false)",
         "release",
     ),
     lua(
@@ -271,7 +271,7 @@ LISTS = [
         "requeue",
     ),
     lua("trim: kept time ignored", "trim", "'-inf', now - kept,", "'-inf', now,", "trim"),
-    lua("pause: new tasks not set aside", "enqueue", "-- include now aside push", "-- include now push", "pause"),
+    lua("pause: new tasks not set aside", "enqueue", "-- include now aside ring push", "-- include now ring push", "pause"),
     lua(
         "pause: claims that were not started left with workers",
         "pause",
@@ -310,7 +310,45 @@ CONNECTION = [
     lua("complete: refused at maxmemory", "complete", "#!lua flags=allow-oom", "#!lua", "maxmemory"),
 ]
 
-MUTATIONS = FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + CONNECTION
+LIMITS = [
+    lua("limit: places not counted", "lib/room", ">= tonumber(most)", "> tonumber(most)", "limit"),
+    lua("limit: rate not looked at", "lib/room", "math.max(0, first + period + 1 - now)", "0", "limit"),
+    lua("limit: starts not logged", "lib/admit", "    log_start(type_)\n", "", "limit"),
+    lua("limit: parked tasks overtaken", "lib/admit", " and (not head[1] or score <= tonumber(head[2]))", "", "limit"),
+    lua("limit: no bell for a freed place", "lib/room", "    ring()\n", "", "limit"),
+    lua("limit: place kept after a settle", "lib/fence", "vacate(worker_id, id .. ' ' .. attempt)", "local _", "limit"),
+    lua("limit: place kept by a reaped worker", "reap", "vacate(worker_id)\n", "", "limit"),
+    lua("limit: place of another attempt freed", "lib/vacate", " or (claim and held ~= claim .. ' ' .. type_)", "", "limit"),
+    lua("limit: place kept by a stopped attempt", "stopped", "vacate(worker_id, id .. ' ' .. attempt)\n", "", "limit"),
+    lua("limit: turn lost by a release", "release", "if record[2] then", "if false then", "limit"),
+    lua("limit: turn lost by a reap", "lib/crash", "if record[8] then", "if false then", "limit"),
+    lua("limit: started in a pause", "lib/parked", " or redis.call('EXISTS', paused) == 1", "", "limit"),
+    lua(
+        "limit: no bell after a pause",
+        "resume",
+        "if redis.call('EXISTS', limits .. ':ready') == 1 then",
+        "if false then",
+        "limit",
+    ),
+    lua(
+        "limit: older configuration taken over again",
+        "limit",
+        "generation, now) == 0 then",
+        "generation, now) < 0 then",
+        "limit",
+    ),
+    lua("limit: what runs already not counted", "limit", "      occupy(worker_id, id, record[3], runs)\n", "", "limit"),
+    lua("limit: parked tasks not purged", "purge", "redis.call('SMEMBERS', limits .. ':parked')", "{}", "limit"),
+    lua(
+        "limit: parked for ever by a clock that was set back",
+        "lib/room",
+        "if first and first > now then",
+        "if false then",
+        "limit",
+    ),
+]
+
+MUTATIONS = LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + CONNECTION
 
 
 def main() -> int:

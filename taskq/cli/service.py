@@ -20,6 +20,7 @@ from taskq.client.default import set_default
 from taskq.client.place import place_of
 from taskq.client.queue import Queue
 from taskq.errors import ExitCode, StartupError
+from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.queue import embedded
 from taskq.registry import import_handlers, registry
@@ -95,6 +96,7 @@ def serve(load: Callable[[], config.Config]) -> int:
         config=settings,
         registry=registry,
         catalog=publish(registry, settings.tasks.defaults),
+        limits=limits_of(registry, settings.tasks.limits),
         board=Board(2 * workers + SPARE_SEATS),
         url=settings.redis.url or (plan.url if plan else ""),
         outputs=Outputs(),

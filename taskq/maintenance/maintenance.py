@@ -49,11 +49,12 @@ LINGER_S = 60.0
 
 
 class Duty(msgspec.Struct):
-    """One chore. `perform` returns True when it has more to do at once."""
+    """One chore. `perform` returns True when it has more to do at once, or in how many seconds it wants its
+    next turn if that is before the regular one."""
 
     name: str
     every_s: float
-    perform: Callable[[], bool]
+    perform: Callable[[], bool | float]
     due_at: float = 0.0
 
 
@@ -183,10 +184,12 @@ class Maintenance:
         self.reporter.output(self.workers)
         return False
 
-    def promote(self) -> bool:
-        """Move due tasks of every queue to pending."""
-        moved = [self.inspector.queue(name).promote()[0] for name in self.queues]
-        return max(moved, default=0) >= BATCH
+    def promote(self) -> bool | float:
+        """Move due tasks of every queue to pending, and let parked ones start whose rate allows it, on time."""
+        found = [self.inspector.queue(name).promote() for name in self.queues]
+        if max((moved for moved, _ in found), default=0) >= BATCH:
+            return True
+        return min((next_s for _, next_s in found if next_s is not None), default=PROMOTE_EVERY_S)
 
     def expire(self) -> bool:
         """End waiting tasks whose time to start is over, whether or not a worker is free to find them."""
@@ -206,13 +209,14 @@ class Maintenance:
 
     def _take_turn(self, duty: Duty) -> None:
         try:
-            more = duty.perform()
+            more: bool | float = duty.perform()
         except QueueUnavailable:
             more = False  # Link has said so; everything waits for the same thing
         except QueueError as error:
             more = False
             emit("maintenance.failed", logging.ERROR, f"{duty.name}: {error}", duty=duty.name)
-        duty.due_at = time.monotonic() + (0.0 if more else duty.every_s)
+        wait_s = duty.every_s if more is False else 0.0 if more is True else min(more, duty.every_s)
+        duty.due_at = time.monotonic() + wait_s
 
     def _report_lapse(self, worker_id: str, queue: str) -> None:
         """Tell the supervisor once that a worker of its own has lost its lease; it may be stopped itself."""

@@ -11,7 +11,7 @@ import msgspec
 
 from taskq.queue import server
 from taskq.queue.connection import Link
-from taskq.queue.keys import BELL, PAUSED, Keys, queues_key
+from taskq.queue.keys import BELL, PARKED_RANK, PAUSED, Keys, queues_key
 from taskq.queue.queue import Queue
 from taskq.queue.record import task_from_hash
 from taskq.queue.server import ServerReport
@@ -140,7 +140,7 @@ class Inspector:
     def state(self, name: str) -> QueueState:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
-        leases: Any = self.link.run(lambda client: client.zrange(keys.leases, 0, -1))
+        leases, parked = self._pipeline(lambda pipe: [pipe.zrange(keys.leases, 0, -1), pipe.smembers(keys.parked_types)])
         bells, aside, paused, stale, scheduled, completed, failed, cancelled, *lengths = self._pipeline(
             lambda pipe: [
                 *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=SCAN) for key in (keys.pending, keys.pending + PAUSED)),
@@ -148,13 +148,15 @@ class Inspector:
                 pipe.hget(keys.counters, "stale"),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
                 *(pipe.llen(key) for key in keys.waiting),
+                *(pipe.zcard(keys.parked(type_.decode())) for type_ in parked),
                 *(pipe.llen(keys.processing(worker.decode())) for worker in leases),
             ]
         )
+        waiting = len(keys.waiting) + len(parked)
         counts = {
-            Status.PENDING: sum(lengths[: len(keys.waiting)]) - len(bells or ()) - len(aside or ()),
+            Status.PENDING: sum(lengths[:waiting]) - len(bells or ()) - len(aside or ()),
             Status.SCHEDULED: scheduled,
-            Status.PROCESSING: sum(lengths[len(keys.waiting) :]),
+            Status.PROCESSING: sum(lengths[waiting:]),
             Status.COMPLETED: completed,
             Status.FAILED: failed,
             Status.CANCELLED: cancelled,
@@ -162,7 +164,7 @@ class Inspector:
         return QueueState(
             queue=name,
             counts=counts,
-            oldest_wait_s=self._oldest_wait_s(keys),
+            oldest_wait_s=self._oldest_wait_s(keys, [type_.decode() for type_ in parked]),
             workers=len(self.workers(name)),
             paused=pause_from_hash(paused),
             stale_writes=int(stale or 0),
@@ -270,8 +272,17 @@ class Inspector:
             for (_, task_id, queue), fields in zip(entries, hashes, strict=True)
         ]
 
-    def _oldest_wait_s(self, keys: Keys) -> float | None:
-        tails = self._pipeline(lambda pipe: [pipe.lrange(key, -5, -1) for key in keys.waiting])
+    def _oldest_wait_s(self, keys: Keys, limited: Sequence[str]) -> float | None:
+        tails = self._pipeline(
+            lambda pipe: [
+                *(pipe.lrange(key, -5, -1) for key in keys.waiting),
+                *(
+                    pipe.zrange(keys.parked(type_), rank * PARKED_RANK, "+inf", byscore=True, offset=0, num=1)
+                    for type_ in limited
+                    for rank in range(3)
+                ),
+            ]
+        )
         heads = [
             next((entry for entry in reversed(tail) if entry != BELL.encode()), None)
             for tail in tails

@@ -22,6 +22,15 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :workers                 hash    worker id to a JSON object that tells where it runs
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
     :stops                   hash    worker id to the task and attempt it shall stop
+    :limits                  hash    type to its limits, `most count period`: running, starts in a period of ms; 0: no bound
+    :limits:places:<type>    zset    worker id that runs a task of this type by the moment of its start, ms
+    :limits:held             hash    worker id to the attempt for which it has a place: id, attempt, type
+    :limits:starts:<type>    list    the moments of the last starts, ms, the newest first; no longer than the limit counts
+    :limits:parked:<type>    zset    id of a pending task that its limits keep waiting, by priority and turn
+    :limits:parked           set     the types that may have parked tasks
+    :limits:ready            zset    type of whose parked tasks one may start now, by what that has as its score
+    :limits:turns            string  the last turn that a task of a limited type was given
+    :limits:known            hash    generations of the limits that were taken over, by the moment of that, ms
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
     :reaper                  string  when a reaper last looked, ms
     :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
@@ -42,6 +51,10 @@ PAUSED = ":paused"
 
 BELL = "!"
 """The entry of `pending` that wakes an idle worker for a task in `pending:high` or `pending:low`."""
+
+
+PARKED_RANK = 1 << 51
+"""What the scores of parked tasks of one priority have more than those of the next higher one; below that is the turn."""
 
 
 class Keys:
@@ -70,6 +83,7 @@ class Keys:
         self.workers = f"{tag}:workers"
         self.types = f"{tag}:types"
         self.stops = f"{tag}:stops"
+        self.limits = f"{tag}:limits"
         self.unreadable = f"{tag}:unreadable"
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
@@ -85,6 +99,15 @@ class Keys:
     def schedule(self, name: str) -> str:
         """What is known of a schedule whose tasks this queue gets."""
         return f"{self._tag}:schedule:{name}"
+
+    @property
+    def parked_types(self) -> str:
+        """The types that may have parked tasks."""
+        return f"{self.limits}:parked"
+
+    def parked(self, type_: str) -> str:
+        """The pending tasks of a type that its limits keep waiting."""
+        return f"{self.limits}:parked:{type_}"
 
     def wake(self, task_id: str) -> str:
         """The list that has an entry once the task has ended, if anybody waits for that."""

@@ -80,14 +80,16 @@ class Queue:
             "processing_prefix",
             "stops",
             "paused",
+            "limits",
         )
         return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, _token()]))
 
     def delete(self, task_id: str) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
-        rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring")
-        reply = self._script("delete", *self._lists(), *sets, *rest, "unique_prefix", "output_prefix", args=[task_id])
+        rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix",
+                "output_prefix", "limits")  # fmt: skip
+        reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
     def requeue(self, task_id: str, delay_s: float = 0) -> Status:
@@ -114,7 +116,7 @@ class Queue:
 
     def leave(self, worker_id: str) -> bool:
         """Forget a worker that ended; False when it still holds something, which a reap must take first."""
-        keys = [self.keys.processing(worker_id), self.keys.leases, self.keys.workers, self.keys.stops]
+        keys = [self.keys.processing(worker_id), *self._names("leases", "workers", "stops", "pending", "limits")]
         return bool(self.link.script(load("leave"), keys, [worker_id]))
 
     def claim(self, worker_id: str) -> Attempt | None:
@@ -161,18 +163,19 @@ class Queue:
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
         args = [worker_id, attempt.id, attempt.attempt, _ms(delay_s), error, detail_json(detail)]
-        keys = [self.keys.processing(worker_id), self.keys.task_prefix, self.keys.scheduled]
+        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "scheduled", "pending", "limits")]
         return Verdict(self.link.script(load("retry"), keys, args)[0].decode())
 
     def fail(self, worker_id: str, attempt: Attempt, error: str, detail: ErrorDetail) -> Verdict:
         """End the task as failed."""
         args = [worker_id, attempt.id, attempt.attempt, error, detail_json(detail)]
-        keys = [self.keys.processing(worker_id), self.keys.task_prefix, self.keys.failed]
+        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "failed", "pending", "limits")]
         return Verdict(self.link.script(load("fail"), keys, args)[0].decode())
 
     def release(self, worker_id: str, attempt: Attempt) -> Verdict:
         """Put the task back at the head of its queue; nothing is counted."""
-        keys = [*self._names(*self._lists()), self.keys.processing(worker_id), self.keys.task_prefix, self.keys.paused]
+        keys = [*self._names(*self._lists()), self.keys.processing(worker_id)]
+        keys += self._names("task_prefix", "paused", "limits")
         args = [worker_id, attempt.id, attempt.attempt]
         return Verdict(self.link.script(load("release"), keys, args)[0].decode())
 
@@ -200,7 +203,7 @@ class Queue:
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
-            self.keys.leases, self.keys.task_prefix, self.keys.failed, self.keys.paused,
+            *self._names("leases", "task_prefix", "failed", "paused", "limits"),
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
         moved: list[Reaped] = []
@@ -211,13 +214,17 @@ class Queue:
         return moved
 
     def promote(self) -> tuple[int, float | None]:
-        """Move due tasks to pending, at most BATCH; returns how many, and the seconds until the next is due (None: none)."""
-        moved, next_ms = self._script("promote", *self._lists(), "scheduled", "task_prefix", "paused", args=[BATCH])
+        """Move due tasks to pending, at most BATCH, and wake workers for parked tasks whose rate allows it again.
+
+        Returns how many were moved, and the seconds until the next one, or the next parked one, is due (None: none).
+        """
+        keys = (*self._lists(), "scheduled", "task_prefix", "paused", "limits")
+        moved, next_ms = self._script("promote", *keys, args=[BATCH])
         return moved, None if next_ms < 0 else next_ms / 1000
 
     def expire(self) -> bool:
         """End waiting tasks that may not start any more, at most BATCH; returns whether there are more."""
-        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused")
+        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused", "limits")
         more, *ended = self._script("expire", *keys, args=[BATCH, _ms(RECHECK_S)])
         self._log_expired(ended)
         return bool(more)
@@ -239,9 +246,9 @@ class Queue:
                 found.append(Stop(worker_id, task_id, int(attempt), reason))
         return found
 
-    def stop_done(self, worker_id: str) -> None:
-        """Forget the stop request of a worker: the attempt has ended."""
-        self.link.run(lambda client: client.hdel(self.keys.stops, worker_id))
+    def stop_done(self, worker_id: str, task_id: str = "", attempt: int = 0) -> None:
+        """Forget the stop request of a worker: its attempt has ended, and the place that it had is free."""
+        self._script("stopped", "stops", "pending", "limits", args=[worker_id, task_id, attempt])
 
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
@@ -265,7 +272,7 @@ class Queue:
         keys = self.keys
         return [
             keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix, keys.unreadable,
-            keys.failed,
+            keys.failed, keys.limits, keys.paused,
         ]  # fmt: skip
 
     def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:

@@ -31,6 +31,7 @@ from taskq.catalog import Catalog, Published
 from taskq.children import become_subreaper, die_with_parent
 from taskq.config import Config, Pool
 from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, StartupError
+from taskq.limits import Limits
 from taskq.log import emit
 from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import Maintenance, Rhythm
@@ -39,6 +40,7 @@ from taskq.queue import server
 from taskq.queue.connection import Link
 from taskq.queue.embedded import EmbeddedPlan, fsync_files
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.registry import Registry
@@ -65,6 +67,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     registry: Registry
     catalog: Published
+    limits: Limits
     board: Board
     url: str
     outputs: Outputs
@@ -111,7 +114,8 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
         capture=capture,
     )
     try:
-        queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool, service.catalog), service.catalog)
+        queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool, service), service.catalog)
+        put_in_force(queue, service.limits)
     except QueueRefused as error:
         emit("queue.refused", message=str(error))
         sys.exit(WORKER_EXITS["refused"])
@@ -272,10 +276,10 @@ def _defaults(config: Config) -> Defaults:
     )
 
 
-def _info(pool_name: str, pool: Pool, catalog: Published) -> bytes:
+def _info(pool_name: str, pool: Pool, service: Service) -> bytes:
     identity = hosts.identity()
     where = {"host": identity.host, "pid": identity.pid, "pool": pool_name, "queue": pool.queue, "process": identity}
-    return msgspec.json.encode({**where, "catalog": catalog.digest})
+    return msgspec.json.encode({**where, "catalog": service.catalog.digest, "limits": service.limits.generation})
 
 
 def _raise_exit(_number: int, _frame: object) -> None:

@@ -24,6 +24,7 @@ from taskq.catalog import publish
 from taskq.children import become_subreaper
 from taskq.config import Config
 from taskq.errors import ConfigError, ExitCode, StartupError
+from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.supervisor.broker import Broker
 from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
@@ -221,7 +222,9 @@ class Supervisor:
         api = msgspec.structs.replace(config.api, listen=old.api.listen, processes=old.api.processes)
         config = msgspec.structs.replace(config, redis=old.redis, api=api)
         catalog = publish(self.service.registry, config.tasks.defaults)
-        self.service = self.staff.service = msgspec.structs.replace(self.service, config=config, catalog=catalog)
+        limits = limits_of(self.service.registry, config.tasks.limits)
+        service = msgspec.structs.replace(self.service, config=config, catalog=catalog, limits=limits)
+        self.service = self.staff.service = service
         log.set_up(level=config.logging.level, format_=config.logging.format)
         self.staff.set_seats()
         self._stop_fronts()

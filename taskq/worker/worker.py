@@ -160,7 +160,7 @@ class Worker:
             failpoints.hit("P7", attempt.id)
         if verdict is Verdict.STALE:
             self.queue.reports.count_stale()
-            self.queue.stop_done(self.worker_id)
+            self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
         log_settled(attempt, outcome, verdict, time.monotonic() - started, self.defaults.max_crashes)
         log.set_task()
         self.control.end()
@@ -210,7 +210,7 @@ class Worker:
                 return self.queue.release(self.worker_id, attempt), None
             case Cancelled():
                 # cancel or delete have written the end already; only the request has to be forgotten
-                self.queue.stop_done(self.worker_id)
+                self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
                 return Verdict.OK, None
 
     def _spent(self) -> bool:

@@ -203,7 +203,7 @@ def test_a_call_is_not_cut_off_by_the_error_of_another_thread_that_shares_the_li
     far = rig.far()
     calling = rig.submit(far.link.run, lambda client: client.blpop("list", LIMIT_S))
     until(lambda: rig.sent("BLPOP"), "one thread waits for its reply")
-    fault = rig.proxy.lose_reply(labelled("HDEL"))
+    fault = rig.proxy.lose_reply(labelled("stopped"))
     far.stop_done("w")
     rig.queue.link.redis.rpush("list", "x")
 

@@ -17,15 +17,18 @@ import pytest
 
 import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
+from taskq.limits import Limit, Limits
 from taskq.queue import gate, repeats, server
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import names
 from taskq.task import NewTask, Priority, Progress, Status
+from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
 from tests.integration.steps import (
     DETAIL,
@@ -131,9 +134,27 @@ def long_unvisited(queue: Queue) -> None:
     queue.link.redis.decrby(queue.keys.reaper, 100_000)
 
 
-def stopped(queue: Queue) -> None:
-    running(queue)
+def stopped(queue: Queue) -> Any:
+    attempt = running(queue)
     queue.cancel("c")
+    return attempt
+
+
+def limited(queue: Queue) -> None:
+    waiting(queue)
+    put_in_force(queue, Limits("one", {"echo": Limit(1, Rate(2, 3600))}))
+
+
+def limited_running(queue: Queue) -> Any:
+    limited(queue)
+    return claim(queue, W)
+
+
+def parked(queue: Queue) -> None:
+    """c runs, and a second worker has found no room for the others."""
+    limited_running(queue)
+    queue.join("v", 60, b"{}")
+    assert queue.claim("v") is None
 
 
 def unannounced(queue: Queue) -> None:
@@ -236,7 +257,11 @@ CASES: Mapping[str, Case] = {
     "resume": Case(one("resume"), lambda q, _: gate.resume(q), paused, forgets=True),
     "purge": Case(one("purge"), lambda q, _: gate.purge(q), waiting, forgets=True),
     "stops": Case(one("HMGET"), lambda q, _: q.stops([W, "v"]), stopped),
-    "stop done": Case(one("HDEL"), lambda q, _: q.stop_done(W), stopped),
+    "stop done": Case(one("stopped"), lambda q, it: q.stop_done(W, it.id, it.attempt), stopped),
+    "limit": Case(one("limit"), lambda q, _: put_in_force(q, Limits("one", {"echo": Limit(1)})), running, forgets=True),
+    "claim of a limited type": Case(one("claim"), lambda q, _: q.claim(W), limited),
+    "complete at a limit": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), limited_running),
+    "cancel parked": Case(one("cancel"), lambda q, _: q.cancel("a"), parked),
     "wait": Case(
         ("BLMOVE", "claim", "complete"), lambda q, _: [wait_and_complete(q, W) for _ in range(EVERY_TIME)], waiting
     ),
@@ -249,7 +274,9 @@ CASES: Mapping[str, Case] = {
     "get": Case(("SMEMBERS", "HGETALL"), read(lambda i: i.get("c")), ended),
     "page": Case(("SMEMBERS", "ZRANGE", "HGETALL"), read(lambda i: sorted(t.id for t in i.page(limit=9).tasks)), ended),
     "state": Case(
-        ("ZRANGE", "LLEN", "LPOS", "ZCARD", "LRANGE", "HGETALL", "TIME", "HGET"), read(lambda i: i.state("default")), running
+        ("ZRANGE", "SMEMBERS", "LLEN", "LPOS", "ZCARD", "LRANGE", "HGETALL", "TIME", "HGET"),
+        read(lambda i: i.state("default")),
+        running,
     ),
     "workers": Case(("TIME", "ZRANGE", "HGETALL", "LRANGE"), read(lambda i: i.workers("default")), running),
     "worker infos": Case(one("HGETALL"), read(lambda i: i.worker_infos("default")), running),

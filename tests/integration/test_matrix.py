@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from taskq.errors import TaskNotFound
+from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.task import Attempt, Priority, Progress, Status
@@ -160,6 +162,8 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "lapsed": lambda case: case.queue.lapsed(PAUSE_S),
     "join": lambda case: case.queue.join(case.me, LEASE_S, b'{"host": "here"}'),
     "leave": lambda case: case.queue.leave(case.me),
+    "limit": lambda case: put_in_force(case.queue, Limits("one", {"other": Limit(1)})),
+    "stopped": lambda case: case.queue.stop_done(case.me, case.task_id, 1),
     "pause": lambda case: gate.pause(case.queue, "because"),
     "resume": lambda case: gate.resume(case.queue),
     "purge": lambda case: gate.purge(case.queue),
@@ -210,6 +214,8 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "lapsed": (keys.reaper,),
         "leave": (keys.leases, keys.workers, keys.stops),
         "pause": (keys.paused,),
+        "limit": (keys.limits, f"{keys.limits}:known"),
+        "stopped": (keys.stops,),
         "publish": (keys.schedules, keys.seen),
         **dict.fromkeys(("fire", "install", "hold"), (keys.schedule(SCHEDULE.name),)),
     }.get(verb, ())

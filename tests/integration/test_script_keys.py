@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
@@ -80,6 +82,8 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "requeue": lambda queue: queue.requeue(queue.attempt.id),
     "join": lambda queue: queue.join(queue.worker, LEASE_S, b"{}"),
     "leave": lambda queue: queue.leave(queue.worker),
+    "limit": lambda queue: put_in_force(queue, Limits("one", {"echo": Limit(1)})),
+    "stopped": lambda queue: queue.stop_done(queue.worker, queue.attempt.id, 1),
     "claim": lambda queue: queue.claim(queue.worker),
     "complete": lambda queue: SETTLES["complete"](queue, queue.worker, queue.attempt),
     "retry": lambda queue: queue.retry(queue.worker, queue.attempt, 1, "boom", DETAIL),

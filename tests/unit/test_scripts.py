@@ -214,7 +214,7 @@ def test_a_loaded_script_has_its_pieces_and_the_digest_of_the_whole() -> None:
     assert "local function push" in loaded.text
     assert "-- include" not in loaded.text
     assert loaded.text.startswith("#!lua flags=allow-oom\n")
-    assert loaded.keys == ("pending", "high", "low", "scheduled", "task_prefix", "paused")
+    assert loaded.keys == ("pending", "high", "low", "scheduled", "task_prefix", "paused", "limits")
     assert re.fullmatch("[0-9a-f]{40}", loaded.sha)
 
 

@@ -11,6 +11,7 @@
 -- KEYS[9] processing_prefix
 -- KEYS[10] stops
 -- KEYS[11] paused
+-- KEYS[12] limits
 -- ARGV[1] id
 -- ARGV[2] reason
 -- ARGV[3] detail of the error as JSON
@@ -18,11 +19,11 @@
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
-local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local task_prefix, processing_prefix, stops, paused, limits = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local id, reason, detail, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = task_prefix .. id
--- include now aside withdraw asked wake
-local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited')
+-- include now aside unpark withdraw asked wake
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type')
 if record.err or not record[1] then
   return ''
 end

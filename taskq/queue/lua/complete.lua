@@ -8,7 +8,9 @@
 -- KEYS[6] task_prefix
 -- KEYS[7] unreadable
 -- KEYS[8] failed
--- KEYS[9] completed
+-- KEYS[9] limits
+-- KEYS[10] paused
+-- KEYS[11] completed
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -17,10 +19,10 @@
 -- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
-local failed, completed = KEYS[8], KEYS[9]
+local failed, limits, paused, completed = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now push wake expire overdue start claim fence
+-- include now ring room vacate occupy park admit parked take wake expire overdue start claim fence
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',

@@ -8,6 +8,7 @@
 -- KEYS[5] task_prefix
 -- KEYS[6] failed
 -- KEYS[7] paused
+-- KEYS[8] limits
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -16,14 +17,14 @@
 -- ARGV[6] detail of the error as JSON
 -- RETURNS {'ok'} or {'stale'}
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local task_prefix, failed, paused = KEYS[5], KEYS[6], KEYS[7]
+local task_prefix, failed, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, id, attempt, max_crashes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
 local verb = 'crash'
--- include now aside push wake crash fence
+-- include now aside ring push room park wake crash vacate fence
 local verdict = fence(verb)
 if verdict == 'ok' then
-  count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited'))
+  count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn'))
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

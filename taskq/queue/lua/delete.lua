@@ -16,16 +16,17 @@
 -- KEYS[14] expiring
 -- KEYS[15] unique_prefix
 -- KEYS[16] output_prefix
+-- KEYS[17] limits
 -- ARGV[1] id
 -- RETURNS the status the task had, or '' when there is none
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local paused, expiring, unique_prefix, output_prefix = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
+local paused, expiring, unique_prefix, output_prefix, limits = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17]
 local id = ARGV[1]
 local key = task_prefix .. id
--- include aside withdraw forget wake
-local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited')
+-- include aside unpark withdraw forget wake
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type')
 if not record.err and not record[1] then
   return ''
 end

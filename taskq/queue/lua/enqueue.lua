@@ -20,7 +20,7 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local unique_prefix, accepted_prefix = KEYS[9], KEYS[10]
 local whole = ARGV[1]
--- include now aside push unique earlier store
+-- include now aside ring push unique earlier store
 local function each(visit)
   local replies, at = {}, 2
   while at <= #ARGV do

@@ -9,19 +9,24 @@
 -- KEYS[6] expiring
 -- KEYS[7] task_prefix
 -- KEYS[8] paused
+-- KEYS[9] limits
 -- ARGV[1] most: the most tasks to look at
 -- ARGV[2] recheck: the ms until one that cannot be ended now is looked at again
 -- RETURNS 1 when there is more to do at once or 0, then for each task that was ended: its id, attempt and type
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local failed, expiring, task_prefix, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local failed, expiring, task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local most, recheck = tonumber(ARGV[1]), tonumber(ARGV[2])
--- include now aside push wake expire unlist
+-- include now aside wake expire unlist unpark
+local function taken_out(id, record)
+  return unpark(id, record[4], record[6]) or unlist(list_of(record[2]), id)
+end
+
 local due = redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, most)
 local ended = {#due == most and 1 or 0}
 for _, id in ipairs(due) do
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'priority', 'attempt', 'type', 'v')
-  local waiting = not record.err and record[5] == '1' and (record[1] == 'pending' and unlist(list_of(record[2]), id)
+  local record = redis.pcall('HMGET', key, 'status', 'priority', 'attempt', 'type', 'v', 'turn')
+  local waiting = not record.err and record[5] == '1' and (record[1] == 'pending' and taken_out(id, record)
     or record[1] == 'scheduled' and redis.call('ZREM', scheduled, id) == 1)
   if waiting then
     expire(id, key)

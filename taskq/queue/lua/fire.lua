@@ -21,7 +21,7 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local unique_prefix, accepted_prefix, schedule = KEYS[9], KEYS[10], KEYS[11]
 local tick, overlap, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
--- include now aside push unique earlier store
+-- include now aside ring push unique earlier store
 local known = redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
 
 local function lives(other)

@@ -13,7 +13,7 @@
 local pending, high, low, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local task_prefix, processing_prefix, paused = KEYS[5], KEYS[6], KEYS[7]
 local reason = ARGV[1]
--- include now push shift unstarted
+-- include now ring push shift unstarted
 for _, claim in ipairs(unstarted()) do
   push(claim[3], claim[2], true)
 end

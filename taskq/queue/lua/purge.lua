@@ -11,13 +11,18 @@
 -- KEYS[9] expiring
 -- KEYS[10] unique_prefix
 -- KEYS[11] output_prefix
+-- KEYS[12] limits
 -- ARGV[1] most: entries to look at
 -- RETURNS how many tasks were removed, and how many entries are left
-local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local tasks, task_prefix, unreadable, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local expiring, unique_prefix, output_prefix = KEYS[9], KEYS[10], KEYS[11]
+local pending, high, low, scheduled, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local unreadable, paused, expiring, unique_prefix, output_prefix, limits = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local most = tonumber(ARGV[1])
--- include aside push forget wake
+-- include aside ring forget wake
+
+local sets = {scheduled}
+for _, type_ in ipairs(redis.call('SMEMBERS', limits .. ':parked')) do
+  sets[#sets + 1] = limits .. ':parked:' .. type_
+end
 
 local function taken()
   for _, list in ipairs({high, low, pending}) do -- those with a bell in `pending` first
@@ -26,11 +31,13 @@ local function taken()
       return ids
     end
   end
-  local ids = redis.call('ZRANGE', scheduled, 0, most - 1)
-  if #ids > 0 then
-    redis.call('ZREM', scheduled, unpack(ids))
+  for _, set in ipairs(sets) do
+    local ids = redis.call('ZRANGE', set, 0, most - 1)
+    if redis.call('ZREMRANGEBYRANK', set, 0, most - 1) > 0 then
+      return ids
+    end
   end
-  return ids
+  return {}
 end
 
 local removed = 0
@@ -43,8 +50,11 @@ for _, id in ipairs(taken()) do
     wake(id, record[2])
   end
 end
-local others = redis.call('LLEN', high) + redis.call('LLEN', low)
-if others > 0 then
+local left = redis.call('LLEN', high) + redis.call('LLEN', low)
+if left > 0 then
   ring() -- the bell for them may have been among the entries
 end
-return {removed, others + redis.call('LLEN', pending) + redis.call('ZCARD', scheduled)}
+for _, set in ipairs(sets) do
+  left = left + redis.call('ZCARD', set)
+end
+return {removed, left + redis.call('LLEN', pending)}

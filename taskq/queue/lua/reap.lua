@@ -9,6 +9,7 @@
 -- KEYS[6] task_prefix
 -- KEYS[7] failed
 -- KEYS[8] paused
+-- KEYS[9] limits
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
 -- ARGV[3] max_crashes
@@ -17,11 +18,11 @@
 -- ARGV[6] most: entries to move
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, failed, paused = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local leases, task_prefix, failed, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most = tonumber(ARGV[6])
 local verb = 'reap'
--- include now aside push wake crash
+-- include now aside ring push room park wake crash vacate
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)
   if ends_at and tonumber(ends_at) > now then
@@ -39,7 +40,7 @@ while taken < most do
   end
   taken = taken + 1
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
   if id == BELL then
     ring()
   elseif record.err or not record[1] then
@@ -50,4 +51,5 @@ while taken < most do
     count_crash(id, key, record)
   end
 end
+vacate(worker_id)
 return {taken, unpack(moved)}

@@ -6,17 +6,24 @@
 -- KEYS[4] processing of the worker that ran it
 -- KEYS[5] task_prefix
 -- KEYS[6] paused
+-- KEYS[7] limits
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
 -- RETURNS {'ok'} or {'stale'}
-local pending, high, low, processing, task_prefix, paused = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7]
 local worker_id, id, attempt = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include now aside push fence
+-- include now aside ring push room park vacate fence
 local verdict = fence('release')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'pending', 'settled', 'release', 'ready_at', now, 'updated_at', now)
-  push(redis.call('HGET', key, 'priority'), id, true)
+  local record = redis.call('HMGET', key, 'priority', 'turn', 'type')
+  if record[2] then -- its turn among those of its limited type
+    park(id, record[3], score_of(record[1], record[2]))
+  else
+    push(record[1], id, true)
+  end
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

@@ -20,7 +20,7 @@ local failed, cancelled, task_prefix = KEYS[5], KEYS[6], KEYS[7]
 local paused, expiring, unique_prefix = KEYS[8], KEYS[9], KEYS[10]
 local id, delay, token = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local key = task_prefix .. id
--- include now aside push unique asked
+-- include now aside ring push unique asked
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'unique_key', 'expires_in')
 if record.err or not record[1] then
   return {'', '', ''}
@@ -38,7 +38,7 @@ if ended then
   note_asked(record[1])
   redis.call('ZREM', record[1] == 'failed' and failed or cancelled, id)
   redis.call('HSET', key, 'retries', 0, 'crashes', 0, 'settled', 'requeue', 'updated_at', now)
-  redis.call('HDEL', key, 'finished_at', 'cancel_reason', 'cancel_at')
+  redis.call('HDEL', key, 'finished_at', 'cancel_reason', 'cancel_at', 'turn')
   if delay > 0 then
     redis.call('HSET', key, 'status', 'scheduled', 'run_at', now + delay)
     redis.call('ZADD', scheduled, now + delay, id)

@@ -4,9 +4,10 @@
 -- KEYS[2] high
 -- KEYS[3] low
 -- KEYS[4] paused
+-- KEYS[5] limits
 -- RETURNS whether the queue was paused, 1 or 0, and 1, or 0 when the call must be repeated to put back the rest
-local pending, high, low, paused = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
--- include push shift
+local pending, high, low, paused, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- include ring shift
 for _, list in ipairs({pending, high, low}) do -- first the one that a bell is hung up in
   local aside = list .. ':paused'
   if redis.call('EXISTS', aside) == 1 then
@@ -18,5 +19,8 @@ for _, list in ipairs({pending, high, low}) do -- first the one that a bell is h
       ring()
     end
   end
+end
+if redis.call('EXISTS', limits .. ':ready') == 1 then
+  ring()
 end
 return {redis.call('DEL', paused), 1}

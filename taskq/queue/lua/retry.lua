@@ -3,6 +3,8 @@
 -- KEYS[1] processing of the worker that ran it
 -- KEYS[2] task_prefix
 -- KEYS[3] scheduled
+-- KEYS[4] pending
+-- KEYS[5] limits
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -10,11 +12,11 @@
 -- ARGV[5] error
 -- ARGV[6] detail of the error as JSON
 -- RETURNS {'ok'} or {'stale'}
-local processing, task_prefix, scheduled = KEYS[1], KEYS[2], KEYS[3]
+local processing, task_prefix, scheduled, pending, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local worker_id, id, attempt, delay = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
--- include now fence
+-- include now ring room vacate fence
 local verdict = fence('retry')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'scheduled', 'settled', 'retry', 'error', err, 'error_detail', detail,

@@ -1,16 +1,8 @@
 -- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
--- high, normal, low. Needs: start, push, overdue, leases. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
+-- high, normal, low; Needs: take, start, ring, overdue, parked, high, low, processing,
+-- leases, worker_id, now. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
 -- meanwhile.
 local DROPS = 200
-
-local function take()
-  for _, list in ipairs({high, pending, low}) do
-    local id = redis.call('LMOVE', list, processing, 'RIGHT', 'LEFT')
-    if id then
-      return id
-    end
-  end
-end
 
 local function claim()
   local lease = redis.call('ZSCORE', leases, worker_id)
@@ -29,7 +21,7 @@ local function claim()
     else
       local attempt = start(id)
       if attempt then
-        if rung and redis.call('LLEN', high) + redis.call('LLEN', low) > 0 then
+        if rung and (redis.call('LLEN', high) + redis.call('LLEN', low) > 0 or first_parked()) then
           ring()
         end
         return with_expired({'task', unpack(attempt)})

@@ -1,16 +1,20 @@
--- Decides whether this attempt may still write. Needs: processing, key, id, worker_id, attempt. `awaited`: somebody waits for
+-- Decides whether this attempt may still write. Needs: vacate, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
 -- the end of the task.
--- 'ok': the caller owns the task, and its claim has been taken off the list. 'repeat': this very settle was done before and
+-- 'ok': the caller owns the task, and its claim has been taken off the list and its place, if it had one, is
+-- free. 'repeat': this very settle was done before and
 -- its reply was lost. 'stale': another attempt owns the task, or it is gone; nothing was changed.
 local awaited
 
 local function fence(verb)
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited', 'turn')
   awaited = record[5]
   if record.err or record[2] ~= worker_id or record[3] ~= attempt then
     return 'stale'
   end
   if record[1] == 'processing' and redis.call('LREM', processing, 1, id) == 1 then
+    if record[6] then
+      vacate(worker_id, id .. ' ' .. attempt)
+    end
     return 'ok'
   end
   return record[4] == verb and 'repeat' or 'stale'

@@ -1,13 +1,4 @@
--- Puts an id where claims find it. Needs: pending, high, low.
--- BLMOVE waits on `pending` alone, so a task in another list rings a bell there.
-local BELL = '!'
-
-local function ring()
-  if redis.call('LINDEX', pending, -1) ~= BELL then
-    redis.call('RPUSH', pending, BELL)
-  end
-end
-
+-- Puts an id where claims find it. Needs: ring, pending, high, low.
 local function push(priority, id, at_head)
   local command = at_head and 'RPUSH' or 'LPUSH'
   if priority == 'high' then

@@ -1,6 +1,7 @@
--- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, overdue, now.
+-- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, overdue, admit,
+-- now.
 -- Returns what the worker needs, or nil after dropping an entry that is not to be run (deleted, cancelled, unreadable,
--- waited too long).
+-- waited too long) or not now (parked).
 -- Repeating it for the same worker answers the same attempt: the first reply may have been lost.
 local SCHEMA = 1
 
@@ -27,7 +28,7 @@ local function start(id)
   end
   local attempt = tonumber(record[4] or 0)
   if record[2] == 'pending' then
-    if overdue(id, key, record) then
+    if overdue(id, key, record) or not admit(id, key, record[5], attempt + 1) then
       return nil
     end
     attempt = attempt + 1
