@@ -6,8 +6,10 @@ from typing import Any
 
 from taskq.api.views import millisecond
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import Bound
 from taskq.queue.standing import Standing, standing
 from taskq.task import Status, Task
+from taskq.units import format_rate
 
 
 def waiting(inspector: Inspector, task: Task) -> dict[str, Any] | None:
@@ -46,6 +48,8 @@ def _reason(task: Task, found: Standing) -> tuple[str, str, int | None]:
     if found.servers == 0:
         sentence = f"no live worker of the queue {task.queue} serves the type {task.type}; one that takes it will fail it"
         return "no_worker_for_type", sentence, None
+    if found.bound is not None and (limit := _at_limit(task, found.bound)):
+        return limit
     if found.ahead is None:
         return "starting", "a worker has just been handed it", None
     busy, since_ms = _workers(found)
@@ -54,6 +58,23 @@ def _reason(task: Task, found: Standing) -> tuple[str, str, int | None]:
     if found.idle == 0:
         return "workers_busy", f"it is the next one{busy}", since_ms
     return "starting", "it is the next one and a worker is free", None
+
+
+def _at_limit(task: Task, bound: Bound) -> tuple[str, str, int | None] | None:
+    """What the limits of its type say against its start; None when nothing does."""
+    most, rate = bound.limit
+    behind = f"; {_count(bound.ahead)} before it" if bound.ahead else ""
+    if 0 < most <= bound.running:
+        sentence = f"{bound.running} of at most {most} tasks of the type {task.type} are running{behind}"
+        return "concurrency_limit", sentence, bound.full_since_ms
+    if bound.next_ms is not None:
+        sentence = f"the type {task.type} may start {format_rate(rate)}; the next one can at {millisecond(bound.next_ms)}"
+        return "rate_limit", sentence + behind, bound.started_ms
+    return None
+
+
+def _count(tasks: int) -> str:
+    return "1 task of this type starts" if tasks == 1 else f"{tasks} tasks of this type start"
 
 
 def _others(found: Standing) -> str:

@@ -5,9 +5,33 @@ All functions raise QueueUnavailable or QueueRefused.
 
 from __future__ import annotations
 
-from taskq.limits import Limits
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from taskq.limits import Limit, Limits
+from taskq.queue.keys import PARKED_RANK
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
+from taskq.task import Priority, Task
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """What the limits of a type leave at a moment. `running` hold a place, the last of them since `full_since_ms`. The rate
+    allows no start before `next_ms` (None: one now), because of the starts up to `started_ms`.
+
+    `ahead` parked tasks of the type start before the task that was asked for, `higher` of these with a higher priority; both
+    are None when it is not parked.
+    """
+
+    limit: Limit
+    running: int
+    full_since_ms: int | None
+    started_ms: int | None
+    next_ms: int | None
+    ahead: int | None
+    higher: int | None
 
 
 def put_in_force(queue: Queue, limits: Limits) -> bool:
@@ -19,3 +43,50 @@ def put_in_force(queue: Queue, limits: Limits) -> bool:
     pairs = [text for type_, limit in limits.types.items() for text in (type_, limit.stored)]
     keys = [getattr(queue.keys, key) for key in script.keys]
     return bool(queue.link.script(script, keys, [limits.generation, *pairs]))
+
+
+def bound_of(queue: Queue, task: Task) -> Bound | None:
+    """What the limits of the type of a pending task leave for it; None for a type without any."""
+    keys = queue.keys
+    stored, rank, higher = _trip(
+        queue,
+        lambda pipe: (
+            pipe.hget(keys.limits, task.type),
+            pipe.zrank(keys.parked(task.type), task.id),
+            pipe.zcount(keys.parked(task.type), "-inf", f"({list(Priority).index(task.priority) * PARKED_RANK}"),
+        ),
+    )
+    if stored is None:
+        return None
+    limit = Limit.read(stored)
+    places, starts = f"{keys.limits}:places:{task.type}", f"{keys.limits}:starts:{task.type}"
+    now, running, last, newest, first = _trip(
+        queue,
+        lambda pipe: (
+            pipe.time(),
+            pipe.zcard(places),
+            pipe.zrange(places, -1, -1, withscores=True),
+            pipe.lindex(starts, 0),
+            pipe.lindex(starts, max(0, limit.rate.count - 1)),
+        ),
+    )
+    next_ms = None if first is None else int(first) + round(limit.rate.period_s * 1000) + 1
+    waits = limit.rate.count > 0 and next_ms is not None and next_ms > now[0] * 1000 + now[1] // 1000
+    return Bound(
+        limit=limit,
+        running=running,
+        full_since_ms=int(last[0][1]) if last else None,
+        started_ms=int(newest) if newest is not None else None,
+        next_ms=next_ms if waits else None,
+        ahead=rank,
+        higher=None if rank is None else higher,
+    )
+
+
+def _trip(queue: Queue, commands: Callable[[Any], object]) -> list[Any]:
+    def action(client: Any) -> list[Any]:
+        pipe = client.pipeline(transaction=False)
+        commands(pipe)
+        return list(pipe.execute())
+
+    return queue.link.run(action)

@@ -9,6 +9,7 @@ import msgspec
 
 from taskq.queue.inspect import Inspector, Pause, pause_from_hash
 from taskq.queue.keys import BELL, PAUSED, Keys
+from taskq.queue.limits import Bound, bound_of
 from taskq.task import Priority, Task
 
 LOOK = 1 << 17
@@ -27,6 +28,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     `workers` are the live ones of its queue, `idle` those of them that hold no task (None: too many to look at), and
     `busy_since_ms` is when the last of the others began what it runs. `servers` serve its type (None: not all have told).
+    `bound` is what the limits of its type leave for it; a task that these keep waiting is counted among those of its type.
     """
 
     paused: Pause | None
@@ -37,12 +39,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     idle: int | None
     busy_since_ms: int | None
     servers: int | None
+    bound: Bound | None = None
 
 
 def standing(inspector: Inspector, task: Task) -> Standing:
     """Look at a pending task. Raises QueueUnavailable or QueueRefused."""
     keys = inspector.queue(task.queue).keys
     paused, place = _place(inspector, keys, task)
+    bound = bound_of(inspector.queue(task.queue), task)
+    if place is None and bound is not None and bound.ahead is not None and bound.higher is not None:
+        place = (bound.ahead, bound.higher, False)
     ahead, higher, beyond = place or (None, None, False)
     live = _live(inspector, keys)
     idle, busy_since_ms = _busy(inspector, keys, live) if len(live) <= MOST_WORKERS else (None, None)
@@ -56,6 +62,7 @@ def standing(inspector: Inspector, task: Task) -> Standing:
         idle=idle,
         busy_since_ms=busy_since_ms,
         servers=len(types.servers(task.type)) if types is not None and types.told_all() else None,
+        bound=bound,
     )
 
 

@@ -9,12 +9,15 @@ from falcon.testing import TestClient
 
 from taskq.catalog import publish
 from taskq.config import Defaults
+from taskq.limits import Limit, Limits
 from taskq.queue import gate, standing
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.registry import Options, Registry
 from taskq.task import Priority, Status
+from taskq.units import Rate
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
@@ -223,3 +226,36 @@ def test_a_look_takes_a_few_trips_and_changes_nothing(
     assert (found.ahead, found.workers, found.idle) == (280, 40, 20)
     assert snapshot(queue) == before
     assert last.status is Status.PENDING
+
+
+def test_a_task_whose_type_is_at_its_concurrency_limit_says_so(api: TestClient, queue: Queue) -> None:
+    put_in_force(queue, Limits("one", {"mail": Limit(1)}))
+    running = started(queue, joined(queue), type_="mail")
+    ids = [enqueued(queue, type_="mail") for _ in range(2)]
+    idle = joined(queue)
+    before = waiting(api, ids[0])
+    assert queue.claim(idle) is None
+
+    found = [waiting(api, task_id) for task_id in ids]
+
+    assert before["reason"] == "concurrency_limit"
+    assert [view["reason"] for view in found] == ["concurrency_limit"] * 2
+    assert [view["position"] for view in found] == [0, 1]
+    assert found[0]["detail"] == "1 of at most 1 tasks of the type mail are running"
+    assert found[1]["detail"].endswith("; 1 task of this type starts before it")
+    assert record(queue, running.id)["started_at"].endswith(found[0]["since"][-4:-1])
+
+
+def test_a_task_whose_type_is_at_its_rate_says_when_the_next_one_can_start(api: TestClient, queue: Queue) -> None:
+    put_in_force(queue, Limits("one", {"mail": Limit(0, Rate(1, 3600))}))
+    worker = joined(queue)
+    first = started(queue, worker, type_="mail")
+    queue.complete(worker, first, b"1")
+    task_id = enqueued(queue, type_="mail")
+    assert queue.claim(worker) is None
+
+    found = waiting(api, task_id)
+
+    assert (found["reason"], found["position"]) == ("rate_limit", 0)
+    assert found["detail"].startswith("the type mail may start 1/1h; the next one can at 20")
+    assert record(queue, first.id)["started_at"].endswith(found["since"][-4:-1])

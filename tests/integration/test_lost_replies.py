@@ -23,11 +23,11 @@ from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
-from taskq.queue.limits import put_in_force
+from taskq.queue.limits import bound_of, put_in_force
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import names
-from taskq.task import NewTask, Priority, Progress, Status
+from taskq.task import NewTask, Priority, Progress, Status, Task
 from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
 from tests.integration.steps import (
@@ -261,6 +261,11 @@ CASES: Mapping[str, Case] = {
     "limit": Case(one("limit"), lambda q, _: put_in_force(q, Limits("one", {"echo": Limit(1)})), running, forgets=True),
     "claim of a limited type": Case(one("claim"), lambda q, _: q.claim(W), limited),
     "complete at a limit": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), limited_running),
+    "bound": Case(
+        ("HGET", "ZRANK", "ZCOUNT", "TIME", "ZCARD", "ZRANGE", "LINDEX"),
+        lambda q, _: bound_of(q, Task(id="a", type="echo", queue="default", status=Status.PENDING)),
+        parked,
+    ),
     "cancel parked": Case(one("cancel"), lambda q, _: q.cancel("a"), parked),
     "wait": Case(
         ("BLMOVE", "claim", "complete"), lambda q, _: [wait_and_complete(q, W) for _ in range(EVERY_TIME)], waiting
