@@ -268,6 +268,21 @@ def test_a_clock_that_was_set_back_delays_nothing_for_longer_than_a_period(queue
     assert due_s <= 60.001
 
 
+def test_a_new_task_does_not_overtake_parked_ones_at_the_moment_when_the_rate_allows_a_start(queue: Queue) -> None:
+    limit(queue, 0, Rate(1, 60))
+    worker = joined(queue)
+    queue.complete(worker, started(queue, worker, type_=MAIL), b"1")
+    first = enqueued(queue, type_=MAIL)
+    assert queue.claim(worker) is None
+    client: Any = queue.link.redis
+    client.lset(f"{queue.keys.limits}:starts:{MAIL}", 0, now_ms(queue) - 60_001)
+
+    second = enqueued(queue, type_=MAIL)
+
+    assert claim(queue, worker).id == first
+    assert parked(queue) == [second]
+
+
 # -- many tasks, other limits
 
 

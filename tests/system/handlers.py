@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -14,8 +15,12 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
+
+import redis
 
 from taskq import Context, Fail, Retry, task
+from taskq.queue.keys import Keys
 
 
 def note(ctx: Context, word: str) -> None:
@@ -32,6 +37,19 @@ def nap(ctx: Context, seconds: float = 0.0) -> dict[str, int]:
     time.sleep(seconds)
     note(ctx, "end")
     return {"attempt": ctx.attempt, "pid": os.getpid()}
+
+
+@task("span")
+def span(ctx: Context, seconds: float = 0.15) -> None:
+    """Notes the start as Redis knows it, and again and again that this attempt is alive."""
+    with contextlib.closing(redis.Redis.from_url(os.environ["TASKQ_REDIS__URL"])) as client:
+        started_at: Any = client.hget(Keys(os.environ["TASKQ_REDIS__PREFIX"], "default").task(ctx.id), "started_at")
+    note(ctx, f"started {started_at.decode()}")
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        note(ctx, "alive")
+        time.sleep(0.005)
+    note(ctx, "alive")
 
 
 @task("bad")
