@@ -108,6 +108,7 @@ class Link:
         self._patience_s = patience_s
         self._give_up = give_up
         self._blocking: redis.Redis | None = None
+        self._block_s = 0.0
         self._down_since: float | None = None
         # once a wait ended in an error: its command may still be on its way to the server, whatever we do
         self.wait_was_cut = False
@@ -177,8 +178,11 @@ class Link:
         Not repeated here: after any error the caller must look into `destination`, where an entry may have arrived whose
         reply was lost. Raises QueueUnavailable, QueueRefused or QueueFull; the connection is new the next time.
         """
+        if block_s != self._block_s:
+            self.close_blocking()  # it would give up too early, or too late
         if self._blocking is None:
             self._blocking = _client(self.url, block_s + COMMAND_TIMEOUT_S)
+            self._block_s = block_s
         try:
             moved: Any = self._blocking.blmove(source, destination, block_s, "RIGHT", "LEFT")  # type: ignore[arg-type]
             return moved if moved is None or isinstance(moved, bytes) else bytes(moved)
@@ -238,8 +242,7 @@ def evaluate(line: Line, script: Script, keys: Sequence[str], args: Sequence[Any
     except ResponseError as error:
         if classify(error) is not Trouble.RELOAD:
             raise
-        line.load(script)
-        return line.evaluate(script, keys, args)
+        return line.load(script, keys, args)
 
 
 def _client(url: str, socket_timeout_s: float) -> redis.Redis:

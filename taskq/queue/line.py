@@ -14,7 +14,7 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from taskq.queue.scripts import Script
 
@@ -35,16 +35,25 @@ class Line:
 
     def call(self, *words: Any) -> Any:
         """Run one command. Raises redis-py's errors."""
-        self._send(*words)
+        self._send(words)
         return self._read()
 
     def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that the server is expected to know. Raises redis-py's errors, NoScriptError among them."""
-        return self.call("EVALSHA", script.sha, len(keys), *keys, *args)
+        return self.call(*_evalsha(script, keys, args))
 
-    def load(self, script: Script) -> None:
-        """Make a script known to the server."""
-        self.call("SCRIPT", "LOAD", script.text)
+    def load(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Make a script known to the server and run it. Both arrive as one: no SCRIPT FLUSH comes in between."""
+        self._send(("SCRIPT", "LOAD", script.text), _evalsha(script, keys, args))
+        refused: ResponseError | None = None
+        try:
+            self._read()
+        except ResponseError as error:
+            refused = error
+        try:
+            return self._read()
+        except NoScriptError as error:
+            raise refused or error from None  # why it is still not known
 
     def stream(self, script: Script, keys: Sequence[str], runs: Iterable[Sequence[Any]]) -> Iterator[Any]:
         """Run a script once with each of the arguments and yield the replies in order.
@@ -52,7 +61,7 @@ class Line:
         While the server is busy with one run the next one is made and sent, so that neither waits for the other.
         """
         for args in runs:
-            self._send("EVALSHA", script.sha, len(keys), *keys, *args)
+            self._send(_evalsha(script, keys, args))
             if self.owed > 1:
                 yield self._read()
         while self.owed:
@@ -62,12 +71,10 @@ class Line:
         """Close the connection. In a child of the process that opened it, only the child's copy is closed."""
         self._connection.disconnect()
 
-    def _send(self, *words: Any) -> None:
-        # hiredis would turn numbers into text itself, and crashes when the exception of a time limit comes at that moment.
-        texts: Any = tuple([word if word.__class__ in _TEXT else str(word) for word in words])
-        packed = hiredis.pack_command(texts)
-        self.owed += 1
-        self._connection.send_packed_command([packed], check_health=False)
+    def _send(self, *commands: Sequence[Any]) -> None:
+        packed = [_packed(words) for words in commands]
+        self.owed += len(packed)
+        self._connection.send_packed_command([b"".join(packed)], check_health=False)
 
     def _read(self) -> Any:
         try:
@@ -77,6 +84,16 @@ class Line:
             raise
         self.owed -= 1
         return reply
+
+
+def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> Sequence[Any]:
+    return ("EVALSHA", script.sha, len(keys), *keys, *args)
+
+
+def _packed(words: Sequence[Any]) -> bytes:
+    # hiredis would turn numbers into text itself, and crashes when the exception of a time limit comes at that moment.
+    texts: Any = tuple([word if word.__class__ in _TEXT else str(word) for word in words])
+    return hiredis.pack_command(texts)
 
 
 class Lines:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from taskq.errors import QueueFull, QueueRefused, QueueUnavailable
+from taskq.queue import connection
 from taskq.queue.connection import Trouble, classify, translate
-from tests.integration.servers import OddServer, linked
+from taskq.queue.scripts import load
+from tests.integration.servers import OddServer, linked, own_server
 
 REPLIES = {
     "LOADING Redis is loading the dataset in memory": Trouble.WAIT,
@@ -49,6 +54,46 @@ def test_every_reply_has_one_meaning(odd: OddServer, reply: str, trouble: Troubl
         link.redis.get("x")
 
     assert classify(raised.value) is trouble
+
+
+def test_a_script_runs_at_the_second_try_however_often_others_flush() -> None:
+    script, over, flushes = load("announce"), threading.Event(), itertools.count()
+
+    def flush() -> None:
+        with server.client() as administrator:
+            while not over.is_set():
+                pipe = administrator.pipeline(transaction=False)
+                for _ in range(20):
+                    pipe.script_flush()
+                pipe.execute()
+                next(flushes)
+
+    with own_server() as server, linked(server.url, patience_s=0) as link, ThreadPoolExecutor() as others:
+        flushing = [others.submit(flush) for _ in range(2)]
+        try:
+            for number in range(300):
+                assert link.script(script, ["queues"], [str(number)]) == 1
+        finally:
+            over.set()
+        for future in flushing:
+            future.result()
+        assert next(flushes) > 10
+        assert link.redis.info("commandstats")["cmdstat_script|load"]["calls"] > 100
+
+
+def test_a_longer_wait_than_the_one_before_is_not_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "COMMAND_TIMEOUT_S", 0.2)
+    with own_server() as server, linked(server.url) as link:
+        assert link.block_move("from", "to", 0.01) is None
+        assert link.block_move("from", "to", 0.6) is None
+
+
+def test_a_script_that_may_not_be_loaded_is_refused_for_that_reason() -> None:
+    with own_server() as server, linked(server.url) as link, server.client() as administrator:
+        administrator.acl_setuser("default", enabled=True, nopass=True, commands=["+@all", "-script|load"], keys=["*"])
+
+        with pytest.raises(QueueRefused, match="script"):
+            link.script(load("announce"), ["queues"], ["x"])
 
 
 @pytest.mark.parametrize(
