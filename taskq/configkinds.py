@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
+from taskq.sentinels import SCHEME, watched
 from taskq.task import NAME
 from taskq.units import DURATION, SIZE, format_duration, format_size, parse_duration, parse_size, shown
 
@@ -138,7 +139,8 @@ def quoted(value: object) -> str:
 def has_password(url: str) -> bool:
     """True if the Redis URL carries a password, before the host or as a parameter."""
     parts = urlsplit(url)
-    return bool(parts.password) or bool(_parameter(parts, "password"))
+    # not parts.password: it wants a port, and a URL of sentinels has several
+    return bool(parts.netloc.rpartition("@")[0].partition(":")[2]) or bool(_parameter(parts, "password"))
 
 
 def with_password(url: str, password: str) -> str:
@@ -150,10 +152,13 @@ def with_password(url: str, password: str) -> str:
 
 
 def with_address(url: str, address: Address) -> str:
-    """The Redis URL at this host and port; user, password, database and parameters stay. A unix URL becomes a redis one."""
+    """The Redis URL at this host and port; user, password, database and parameters stay. A unix URL becomes a redis one, and
+    so does one of sentinels."""
     parts = urlsplit(url)
     credentials, at, _ = parts.netloc.rpartition("@")
     moved = parts._replace(netloc=f"{credentials}{at}{address}")
+    if parts.scheme == SCHEME:
+        moved = moved._replace(scheme="redis", path=f"/{_database_of(parts)}", query="")
     if parts.scheme == "unix":
         moved = moved._replace(scheme="redis", path=f"/{_parameter(parts, 'db') or 0}", query=_without(parts, "db"))
     return _joined(moved)
@@ -165,7 +170,12 @@ def with_database(url: str, database: int) -> str:
     query = _without(parts, "db")
     if parts.scheme == "unix":
         return _joined(parts._replace(query="&".join(filter(None, (query, f"db={database}")))))
-    return _joined(parts._replace(path=f"/{database}", query=query))
+    service = f"/{parts.path.strip('/').partition('/')[0]}" if parts.scheme == SCHEME else ""
+    return _joined(parts._replace(path=f"{service}/{database}", query=query))
+
+
+def _database_of(parts: SplitResult) -> str:
+    return parts.path.strip("/").partition("/")[2] or "0"
 
 
 def _refuse() -> NoReturn:
@@ -225,6 +235,8 @@ def _redis_url(value: object) -> str | None:
         return None
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         _refuse()
+    if watched(value):  # raises on a bad one
+        return value
     if not value.startswith(("redis://", "rediss://", "unix://")):
         _refuse()
     parts = urlsplit(value)
@@ -261,7 +273,8 @@ ADDRESS = Kind(expected="an address such as 127.0.0.1:8080 or [::1]:8080", parse
 REMOTE_ADDRESS = Kind(expected="an address such as localhost:6379 or [::1]:6379", parse=_remote_address)
 PASSWORD = Kind(expected="a password", parse=str, show=lambda _: "***")
 REDIS_URL = Kind(
-    expected="a URL such as redis://user:password@host:6379/0, rediss://... or unix:///path with a percent-encoded password",
+    expected="a URL such as redis://user:password@host:6379/0, rediss://..., unix:///path or "
+    "redis+sentinel://host:26379/service/0, with a percent-encoded password",
     parse=_redis_url,
     show=lambda value: "null" if value is None else masked_url(value),
 )

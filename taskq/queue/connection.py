@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -32,14 +31,13 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - redis-py's own names
     TryAgainError,
 )
-from redis.retry import Retry
 
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
+from taskq.queue.clients import client
 from taskq.queue.line import Line, Lines
 from taskq.queue.scripts import Script
 
-CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 5.0
 POP_MAX_S = 30.0
 
@@ -93,8 +91,8 @@ def translate(error: Exception, hint: str = "") -> QueueError:
 class Link:
     """One process' way to Redis: connections, scripts by digest, repetition.
 
-    `url` is redis://, rediss:// or unix://. `hint` tells people what to do when nothing answers there. Safe in threads, and
-    after a fork: the child opens connections of its own.
+    `url` is redis://, rediss://, unix:// or redis+sentinel://. `hint` tells people what to do when nothing answers there.
+    Safe in threads, and after a fork: the child opens connections of its own.
     """
 
     def __init__(
@@ -102,9 +100,9 @@ class Link:
     ) -> None:
         self.url = url
         self._hint = hint
-        self.redis = _client(url, COMMAND_TIMEOUT_S)
+        self.redis = client(url, COMMAND_TIMEOUT_S)
         self._lines = Lines(self.redis)
-        self._waiting_lines = Lines(_client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
+        self._waiting_lines = Lines(client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
         self._patience_s = patience_s
         self._give_up = give_up
         self._blocking: redis.Redis | None = None
@@ -181,7 +179,7 @@ class Link:
         if block_s != self._block_s:
             self.close_blocking()  # it would give up too early, or too late
         if self._blocking is None:
-            self._blocking = _client(self.url, block_s + COMMAND_TIMEOUT_S)
+            self._blocking = client(self.url, block_s + COMMAND_TIMEOUT_S)
             self._block_s = block_s
         try:
             moved: Any = self._blocking.blmove(source, destination, block_s, "RIGHT", "LEFT")  # type: ignore[arg-type]
@@ -243,15 +241,3 @@ def evaluate(line: Line, script: Script, keys: Sequence[str], args: Sequence[Any
         if classify(error) is not Trouble.RELOAD:
             raise
         return line.load(script, keys, args)
-
-
-def _client(url: str, socket_timeout_s: float) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=socket_timeout_s,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        health_check_interval=0,
-        protocol=2,
-        client_name="taskq",
-    )

@@ -32,6 +32,7 @@ class Line:
         self.pid = os.getpid()
         self.owed = 0
         self._connection = connect()
+        self._connected = False
 
     def call(self, *words: Any) -> Any:
         """Run one command. Raises redis-py's errors."""
@@ -72,6 +73,9 @@ class Line:
         self._connection.disconnect()
 
     def _send(self, *commands: Sequence[Any]) -> None:
+        if not self._connected:
+            self._connection.connect()  # not left to what sends: behind Sentinel that would not ask for the primary
+            self._connected = True
         packed = [_packed(words) for words in commands]
         self.owed += len(packed)
         self._connection.send_packed_command([b"".join(packed)], check_health=False)
@@ -93,7 +97,8 @@ def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> Sequen
 def _packed(words: Sequence[Any]) -> bytes:
     # hiredis would turn numbers into text itself, and crashes when the exception of a time limit comes at that moment.
     texts: Any = tuple([word if word.__class__ in _TEXT else str(word) for word in words])
-    return hiredis.pack_command(texts)
+    packed: bytes = hiredis.pack_command(texts)
+    return packed
 
 
 class Lines:

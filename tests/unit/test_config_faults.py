@@ -19,7 +19,10 @@ API_KEYS = "listen, processes, threads, max_body, max_batch_body, allow_unauthen
 POOL_KEYS = "queue, workers, max_tasks, max_memory, nice, drain"
 NAME = "a name of 1 to 128 letters, digits, _ . or -"
 ADDRESS = "an address such as 127.0.0.1:8080 or [::1]:8080"
-URL = "a URL such as redis://user:password@host:6379/0, rediss://... or unix:///path with a percent-encoded password"
+URL = (
+    "a URL such as redis://user:password@host:6379/0, rediss://..., unix:///path or "
+    "redis+sentinel://host:26379/service/0, with a percent-encoded password"
+)
 MODULES = "a list of module names such as myapp.tasks"
 
 
@@ -119,6 +122,11 @@ def test_a_fault_names_the_variable(faults: Faults, name: str, value: str, expec
         ("redis.url", "redis://[h", URL, "'redis://[h'"),
         ("redis.url", "redis://", URL, "'redis://'"),
         ("redis.url", "unix://", URL, "'unix://'"),
+        ("redis.url", "redis+sentinel://h:1", URL, "'redis+sentinel://h:1'"),
+        ("redis.url", "redis+sentinel://h:1,/s", URL, "'redis+sentinel://h:1,/s'"),
+        ("redis.url", "redis+sentinel://h:70000/s", URL, "'redis+sentinel://h:70000/s'"),
+        ("redis.url", "redis+sentinel://h/s/x", URL, "'redis+sentinel://h/s/x'"),
+        ("redis.url", "redis+sentinel://h/s?x=1", URL, "'redis+sentinel://h/s?x=1'"),
         ("redis.url", "'redis://h h'", URL, "'redis://h h'"),
         ("redis.url", "'redis://:p#w@h'", URL, "'redis://:***@h'"),
         ("redis.url", "[redis://:hunter2@h]", URL, "['redis://:***@h']"),

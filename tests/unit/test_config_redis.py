@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from taskq.config import Address, Loaded, Redis, load, masked_url, rows
-from taskq.configkinds import with_address, with_database, with_password
+from taskq.configkinds import has_password, with_address, with_database, with_password
 
 ADDRESS, PASSWORD, DATABASE = {"REDIS_ADDR": "h:1"}, {"REDIS_PASSWORD": "s@:/?#%"}, {"REDIS_DB": "5"}
 ENCODED = "s%40%3A%2F%3F%23%25"
@@ -103,6 +103,17 @@ def test_a_unix_url_is_edited_without_losing_its_slashes() -> None:
     assert with_address("unix:///run/r.sock", Address("h", 2)) == "redis://h:2/0"
 
 
+def test_a_url_of_sentinels_is_edited_without_losing_its_service() -> None:
+    url = "redis+sentinel://u:p@a:1,b/jobs/2"
+
+    assert with_database(url, 3) == "redis+sentinel://u:p@a:1,b/jobs/3"
+    assert with_database("redis+sentinel://a/jobs", 3) == "redis+sentinel://a/jobs/3"
+    assert with_password(url, "p@") == "redis+sentinel://u:p%40@a:1,b/jobs/2"
+    assert with_address(url + "?sentinel_password=s", Address("h", 2)) == "redis://u:p@h:2/2"
+    assert has_password(url)
+    assert not has_password("redis+sentinel://a:1,b:2/jobs")
+
+
 @pytest.mark.parametrize(
     ("url", "masked"),
     [
@@ -116,6 +127,7 @@ def test_a_unix_url_is_edited_without_losing_its_slashes() -> None:
         ("secret@host", "***@host"),
         ("unix:///s?db=1&password=secret&x=1", "unix:///s?db=1&password=***&x=1"),
         ("rediss://h?ssl_password=secret", "rediss://h?ssl_password=***"),
+        ("redis+sentinel://:secret@a,b/s?sentinel_password=x", "redis+sentinel://:***@a,b/s?sentinel_password=***"),
         ("", ""),
     ],
 )
