@@ -10,6 +10,7 @@
     handlers     the task types; the service imports them
     seen, logs   what the processes noted in files of their own, and what the service said
     checker      counts from those files alone, with the times from recovery
+    soak         minutes of all of it at once, and what has grown then; soak_load has its clients
     report       the bounds, and the table
 
 A phase is bad when a task was lost, ended unexpectedly, was overwritten, or ran again and no fault explains it.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from . import soak
 from .checker import Tally, check
 from .phase_daemons import daemons, freezes, outages
 from .phase_posts import posts
@@ -50,6 +51,8 @@ def main() -> int:
     """Parse the arguments, run, print; the exit code."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started is ended
+    if options.soak is not None:
+        return _soak(options)
     plan = short(options.seed) if options.short else full(options.seed, options.seconds)
     names = options.only or list(PHASES)
     lanes = [[name for name in lane if name in names] for lane in LANES] if options.short else [names]
@@ -87,11 +90,30 @@ def run(plan: Plan, directory: Path, lanes: Sequence[Sequence[str]]) -> Report:
     return Report(plan=plan, tallies=tallies, missed=broken + missed(plan, tallies), seconds=time.monotonic() - began)
 
 
+def _soak(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
+        if options.keep:
+            options.keep.mkdir(parents=True, exist_ok=True)
+        soaked = soak.soak(options.soak, options.seed, options.keep or Path(directory))
+    print(soak.table(soaked))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(soaked)))
+    return 1 if soak.missed(soaked) else 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="every kind of fault at least once, in about 40 s")
     parser.add_argument("--seconds", type=float, default=FULL_S, metavar="N", help="about how long a full run takes (300)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of load and faults (failpoints are free)")
+    parser.add_argument(
+        "--soak",
+        type=float,
+        nargs="?",
+        const=soak.SOAK_S,
+        metavar="N",
+        help="instead: so many seconds of everything at once, and then what has grown (600)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
     parser.add_argument("--only", choices=PHASES, action="append", help="run this phase only (may be repeated)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the evidence in this directory")

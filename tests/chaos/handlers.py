@@ -57,6 +57,20 @@ def stumble(ctx: Context) -> dict[str, Any]:
     raise Retry("every odd attempt does", delay=0.01)
 
 
+@task("chatty")
+def chatty(ctx: Context, seconds: float = 0.02) -> dict[str, Any]:
+    """Prints, logs and tells its progress."""
+
+    def work() -> None:
+        for step in range(10):
+            print("x" * 500)
+            ctx.log.info("step %d", step)
+            ctx.progress(step, 10, "talking")
+            time.sleep(seconds / 10)
+
+    return _attempt(ctx, work)
+
+
 @task("poison")
 def poison(ctx: Context) -> None:
     """Kills its worker."""

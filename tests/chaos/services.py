@@ -136,6 +136,10 @@ class Server:
                 else:
                     return
 
+    def client(self) -> redis.Redis:
+        """A plain client, for looking on and for what only an administrator does."""
+        return redis.Redis.from_url(self.url)
+
     @property
     def pid(self) -> int:
         """The server's pid."""
