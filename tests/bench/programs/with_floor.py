@@ -1,0 +1,97 @@
+"""The floor: the scripts of taskq in a bare loop on a bare socket. No limits, no logs, no output.
+
+with_floor.py work     claim and complete until killed
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import body
+import hiredis
+import msgspec
+import producer
+
+from taskq.ids import new_id
+from taskq.queue.keys import Keys
+from taskq.queue.record import enqueue_args
+from taskq.queue.scripts import Script, load
+from taskq.task import NewTask
+
+KEYS = Keys("taskq", "default")
+BLOCK_S = 1
+LEASE_MS = 600_000
+HEAD, EVALSHA = 1 << 16, "EVALSHA"
+_payload = msgspec.json.Decoder(dict[str, int])
+
+
+class Bare:
+    """One socket: a command out, its reply in."""
+
+    def __init__(self) -> None:
+        address = urlsplit(os.environ["BENCH_REDIS"])
+        self._socket = socket.create_connection((address.hostname, address.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+
+    def call(self, *words: bytes | str) -> Any:
+        """One command and its reply."""
+        self._socket.sendall(hiredis.pack_command(words))
+        while (reply := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(HEAD))
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+        return reply
+
+    def script(self, name: str) -> Script:
+        """A script that the server knows from now on."""
+        script = load(name)
+        self.call("SCRIPT", "LOAD", script.text)
+        return script
+
+
+def names(script: Script, worker_id: str = "") -> list[str]:
+    """The count of a script's keys and the keys."""
+    keys = [KEYS.processing(worker_id) if name == "processing" else getattr(KEYS, name) for name in script.keys]
+    return [str(len(keys)), *keys]
+
+
+def work() -> None:
+    """Claim and complete until killed."""
+    bare, worker_id = Bare(), f"floor-{secrets.token_hex(4)}"
+    join, claim, complete = bare.script("join"), bare.script("claim"), bare.script("complete")
+    bare.call(EVALSHA, join.sha, *names(join), worker_id, str(LEASE_MS), "{}", "", "")
+    claiming = (EVALSHA, claim.sha, *names(claim, worker_id), worker_id)
+    completing = (EVALSHA, complete.sha, *names(complete, worker_id), worker_id)
+    while True:
+        reply = bare.call(*claiming)
+        while reply[0] == b"task":
+            id_, attempt = reply[1], reply[2]
+            body.work(**_payload.decode(reply[4]))
+            reply = bare.call(*completing, id_, str(attempt), b"null", b"1")[1:]
+        bare.call("BLMOVE", KEYS.pending, KEYS.processing(worker_id), "RIGHT", "LEFT", str(BLOCK_S))
+
+
+def produce() -> None:
+    """Enqueue what the arguments say."""
+    bare = Bare()
+    enqueue = bare.script("enqueue")
+    head = (EVALSHA, enqueue.sha, *names(enqueue))
+
+    def many(tasks: producer.Tasks) -> None:
+        words: list[bytes | str] = ["0"]
+        for n, ms in tasks:
+            new = NewTask(id=new_id(), type="noop", payload=msgspec.json.encode({"n": n, "ms": ms}), max_retry=3)
+            words += [word if isinstance(word, bytes) else str(word) for word in enqueue_args(new)]
+        bare.call(*head, *words)
+
+    producer.run(lambda n, ms: many([(n, ms)]), many)
+
+
+if __name__ == "__main__":
+    work() if sys.argv[1] == "work" else produce()
