@@ -16,6 +16,7 @@
            |- QueueRefused       Redis answers, and the answer is no (credentials, rights, wrong kind of key)
            |- LeaseLost          this worker's lease lapsed; it must not go on
            |- TaskNotFound       no record bears this id
+           |- TaskSpared         the task is not any more what an action on many tasks is about
            |- UniqueKeyTaken     another task that has not ended holds the unique key
 
 `Retry` and `Fail` are not errors of taskq but words a handler says; `StopTask` is what a limit raises inside a handler.
@@ -160,6 +161,10 @@ class TaskNotFound(QueueError):
     def __init__(self, task_id: str) -> None:
         super().__init__("task not found")
         self.task_id = task_id
+
+
+class TaskSpared(QueueError):
+    """The task is not any more what an action on many tasks is about, so nothing was done to it."""
 
 
 class UniqueKeyTaken(QueueError):

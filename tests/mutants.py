@@ -231,7 +231,7 @@ LISTS = [
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
     lua("enqueue: repeat stored again", "lib/earlier", "if redis.call('EXISTS', key) == 1 then", "if false then", "enqueue"),
-    lua("cancel: left in pending", "lib/withdraw", "if redis.call('LREM', list, 1, id) == 0 and", "if", "cancel"),
+    lua("cancel: left in pending", "lib/withdraw", "if redis.call('LREM', list, -1, id) == 0 and", "if", "cancel"),
     lua(
         "cancel: left with its worker",
         "lib/withdraw",
@@ -283,6 +283,38 @@ LISTS = [
         "expire: started all the same", "lib/overdue", "if not expires_at or expires_at > now then", "if true then", "expire"
     ),
     lua("unique: key not looked at", "lib/unique", "if holder and holder ~= id then", "if false then", "unique"),
+]
+
+OPERATIONS = [
+    lua(
+        "operation: task that ended later not spared", "lib/spared", "> tonumber(upto)", "> 2 * tonumber(upto)", "operations"
+    ),
+    lua("operation: task in another status not spared", "lib/spared", "status ~= only then", "false then", "operations"),
+    lua(
+        "operation: two holders", "take", "known[2] ~= holder and tonumber(known[3]) > now then", "false then", "operations"
+    ),
+    lua(
+        "operation: step noted by one who lost it",
+        "advance",
+        "if known[1] ~= holder or tonumber(known[2]) ~= tonumber(step) then",
+        "if false then",
+        "operations",
+    ),
+    lua("operation: stop ignored", "advance", "and not known[3] then", "then", "operations"),
+    lua(
+        "operation: entry of the last step found again",
+        "select",
+        "rank(score, id, true)",
+        "rank(score, id, false)",
+        "operations",
+    ),
+    python(
+        "operation: token of its own for each try",
+        "queue/actions",
+        'Guard(operation.id.replace("-", "")[:16], only,',
+        "Guard(None, only,",
+        "operations",
+    ),
 ]
 
 CONNECTION = [
@@ -348,7 +380,7 @@ LIMITS = [
     ),
 ]
 
-MUTATIONS = LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + CONNECTION
+MUTATIONS = LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + OPERATIONS + CONNECTION
 
 
 def main() -> int:

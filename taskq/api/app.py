@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon
 
 from taskq.api import errors
+from taskq.api.actions import OperationItem, OperationList, OperationStop, TaskActions
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
 from taskq.api.health import Health, Live, Ready, Version
@@ -27,10 +28,14 @@ def create_app(context: ApiContext) -> App:
     waits = Waits(context)
     app.add_route("/tasks", Tasks(context, waits))
     app.add_route("/tasks/batch", TaskBatch(context))
+    app.add_route("/tasks/actions", TaskActions(context))
     app.add_route("/tasks/{task_id}", TaskItem(context, waits))
     app.add_route("/tasks/{task_id}/cancel", TaskCancel(context))
     app.add_route("/tasks/{task_id}/requeue", TaskRequeue(context))
     app.add_route("/tasks/{task_id}/logs", TaskLogs(context))
+    app.add_route("/operations", OperationList(context))
+    app.add_route("/operations/{operation_id}", OperationItem(context))
+    app.add_route("/operations/{operation_id}/stop", OperationStop(context))
     app.add_route("/queues", Queues(context))
     app.add_route("/queues/{name}", QueueItem(context))
     app.add_route("/queues/{name}/pause", QueuePause(context))

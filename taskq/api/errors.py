@@ -31,6 +31,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "queue_not_found": 404,
         "worker_not_found": 404,
         "schedule_not_found": 404,
+        "operation_not_found": 404,
         "method_not_allowed": 405,
         "task_ended": 409,
         "task_not_ended": 409,

@@ -11,7 +11,9 @@ import msgspec
 from taskq.catalog import TypeInfo
 from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
+from taskq.queue.operations import Operation
 from taskq.queue.schedules import ScheduleState
+from taskq.queue.selection import Filter
 from taskq.task import NewTask, Progress, Status, Task
 
 
@@ -64,6 +66,43 @@ def enqueued_task(new: NewTask, enqueued: Enqueued) -> Task:
         unique_key=new.unique_key,
         tags=new.tags,
     )
+
+
+def operation_view(operation: Operation) -> dict[str, Any]:
+    """An operation as JSON members."""
+    action, wanted = operation.action, operation.action.filter
+    view = {
+        "id": operation.id,
+        "action": action.kind,
+        "state": "stopping" if operation.stopping and operation.finished_at_ms is None else operation.state,
+        "reason": action.reason or None,
+        "ids": None if action.ids is None else len(action.ids),
+        "filter": wanted and _filter_view(wanted),
+        "matched": operation.matched,
+        "done": operation.done,
+        "skipped": operation.skipped,
+        "failed": operation.failed,
+        "errors": operation.errors or None,
+        "created_at": millisecond(operation.created_at_ms),
+        "started_at": _moment(operation.started_at_ms),
+        "finished_at": _moment(operation.finished_at_ms),
+    }
+    return _present(view)
+
+
+def _filter_view(wanted: Filter) -> dict[str, Any]:
+    view = {
+        "status": wanted.status,
+        "type": wanted.type,
+        "queue": wanted.queue,
+        "tag": wanted.tag,
+        "error_kind": wanted.error_kind,
+        "created_after": _moment(wanted.created_from_ms),
+        "created_before": _moment(wanted.created_until_ms),
+        "finished_after": _moment(wanted.finished_from_ms),
+        "finished_before": _moment(wanted.finished_until_ms),
+    }
+    return _present(view)
 
 
 def queue_view(state: QueueState) -> dict[str, Any]:

@@ -29,9 +29,11 @@ from taskq.maintenance.messages import (
     encode,
     for_maintenance,
 )
+from taskq.maintenance.operations import Operator
 from taskq.maintenance.reports import Reporter, Seats
 from taskq.maintenance.schedules import Timekeeper
 from taskq.queue.inspect import Inspector
+from taskq.queue.operations import Operations
 from taskq.queue.queue import BATCH, Queue
 from taskq.task import Status
 
@@ -42,6 +44,7 @@ REPORT_EVERY_S = 0.5
 FIRE_EVERY_S = 0.2
 PUBLISH_EVERY_S = 10.0
 TRIM_EVERY_S = 5.0
+OPERATE_EVERY_S = 0.5
 FSYNC_EVERY_S = 1.0
 QUEUES_EVERY_S = 2.0
 LINGER_S = 60.0
@@ -109,6 +112,7 @@ class Maintenance:
             Duty("promote", PROMOTE_EVERY_S, self.promote),
             Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
+            Duty("operate", OPERATE_EVERY_S, Operator(Operations(inspector)).operate),
         ]
         if timekeeper is not None:
             self.duties += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import NamedTuple
 
 from taskq.task import Status
@@ -22,6 +23,23 @@ class Enqueued(NamedTuple):
     def stored(self) -> bool:
         """False when there is no such task."""
         return self.created_at_ms > 0
+
+
+class Guard(NamedTuple):
+    """What keeps a verb from a task: another status than `only`, or an end after `upto_ms`. `token` marks one call, so that
+    its repetition is known and answered as the first time; None: each call is one of its own."""
+
+    token: str | None = None
+    only: Status | None = None
+    upto_ms: int | None = None
+
+    def args(self) -> tuple[str, str, str]:
+        """The arguments of cancel, requeue and delete."""
+        upto = "" if self.upto_ms is None else str(self.upto_ms)
+        return self.token or secrets.token_hex(8), str(self.only or ""), upto
+
+
+ANY = Guard()
 
 
 class Reaped(NamedTuple):

@@ -85,6 +85,11 @@ class Inspector:
         """Returns if Redis answers."""
         self.link.run(lambda client: client.ping())
 
+    def now_ms(self) -> int:
+        """The present moment on Redis' clock."""
+        seconds, micros = self.link.run(lambda client: client.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
     def examine(self) -> ServerReport:
         """What makes this server lose tasks, if anything. Raises StartupError when it is unfit to keep any."""
         return server.check(self.link, require_persistence=False)

@@ -40,6 +40,9 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     {<prefix>}:idempotency:<key>  string  what an Idempotency-Key was first used for: fingerprint, id, queue; expires
     {<prefix>}:schedules     hash    name to the definition of a schedule as JSON, as the machines publish it
     {<prefix>}:schedules:seen  zset  name of a schedule by the moment when a machine last published it, ms
+    {<prefix>}:operations    zset    id of an operation on many tasks by the moment it was asked for, ms
+    {<prefix>}:operations:open  zset  the same, of those that have not ended
+    {<prefix>}:operation:<id>  hash  an operation; `queue/operations.py` knows its fields; expires some time after its end
 """
 
 from __future__ import annotations
@@ -91,6 +94,9 @@ class Keys:
         self.queues = queues_key(prefix)
         self.schedules = schedules_key(prefix)
         self.seen = f"{self.schedules}:seen"
+        self.operations = f"{{{prefix}}}:operations"
+        self.open_operations = f"{self.operations}:open"
+        self.operation_prefix = f"{{{prefix}}}:operation:"
 
     def task(self, task_id: str) -> str:
         """The record of a task."""

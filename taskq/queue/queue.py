@@ -7,15 +7,14 @@ QueueUnavailable, QueueFull or QueueRefused. What a method leaves in Redis stand
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
 from taskq import failpoints
 from taskq.catalog import Published
-from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound, UniqueKeyTaken
+from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound, TaskSpared, UniqueKeyTaken
 from taskq.log import emit
-from taskq.queue.answers import Enqueued, Reaped, Stop
+from taskq.queue.answers import ANY, Enqueued, Guard, Reaped, Stop
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
@@ -66,8 +65,9 @@ class Queue:
             for created, due in zip(reply[::2], reply[1::2], strict=True)
         ]
 
-    def cancel(self, task_id: str, reason: str = "") -> Status:
-        """End a task that has not ended; returns the status it had, which may already have been final (nothing done)."""
+    def cancel(self, task_id: str, reason: str = "", guard: Guard = ANY) -> Status:
+        """End a task that has not ended; returns the status it had, which may already have been final (nothing done).
+        Raises TaskSpared, as delete and requeue do, for a task that the guard keeps from it."""
         text = f"cancelled: {reason}" if reason else "cancelled"
         detail = detail_json(ErrorDetail(kind=ErrorKind.CANCELLED, message=text))
         keys = (
@@ -82,23 +82,23 @@ class Queue:
             "paused",
             "limits",
         )
-        return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, _token()]))
+        return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, *guard.args()]))
 
-    def delete(self, task_id: str) -> Status | None:
+    def delete(self, task_id: str, guard: Guard = ANY) -> Status | None:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
         rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix",
                 "output_prefix", "limits")  # fmt: skip
-        reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id])
+        reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id, *guard.args()[1:]])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
-    def requeue(self, task_id: str, delay_s: float = 0) -> Status:
+    def requeue(self, task_id: str, delay_s: float = 0, guard: Guard = ANY) -> Status:
         """Bring a failed or cancelled task back; returns the status it had (any other: nothing done).
 
         Its time to wait begins anew. Raises UniqueKeyTaken when another task has taken its unique key since.
         """
         keys = (*self._lists(), "scheduled", "failed", "cancelled", "task_prefix", "paused", "expiring", "unique_prefix")
-        had, unique_key, holder = self._script("requeue", *keys, args=[task_id, _ms(delay_s), _token()])
+        had, unique_key, holder = self._script("requeue", *keys, args=[task_id, _ms(delay_s), *guard.args()])
         if holder:
             raise UniqueKeyTaken(unique_key.decode(), holder.decode())
         return self._found(task_id, had)
@@ -300,17 +300,14 @@ class Queue:
     def _found(task_id: str, reply: bytes) -> Status:
         if not reply:
             raise TaskNotFound(task_id)
+        if reply == b"spared":
+            raise TaskSpared(task_id)
         return Status(reply.decode())
 
 
 def _reaped(reply: Sequence[Any]) -> Reaped:
     task_id, attempt, status, crashes, type_ = reply
     return Reaped(task_id.decode(), int(attempt), Status(status.decode()), int(crashes), type_.decode("utf-8", "replace"))
-
-
-def _token() -> str:
-    """Marks one call, so that its repetition after a lost reply is known and answered as the first time."""
-    return secrets.token_hex(8)
 
 
 def _ms(seconds: float) -> int:

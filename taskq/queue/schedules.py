@@ -64,8 +64,7 @@ class Schedules:
 
     def now_ms(self) -> int:
         """The present moment on Redis' clock."""
-        seconds, micros = self._inspector.link.run(lambda client: client.time())
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._inspector.now_ms()
 
     # -- machines that have schedules
 

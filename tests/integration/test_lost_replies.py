@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
@@ -24,9 +25,11 @@ from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
 from taskq.queue.limits import bound_of, put_in_force
+from taskq.queue.operations import Action, Kind, Operations, Rest
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import names
+from taskq.queue.selection import Filter, Walk, select
 from taskq.task import NewTask, Priority, Progress, Status, Task
 from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
@@ -211,6 +214,21 @@ def move_schedule(queue: Queue, _: Any) -> None:
     schedules(queue).install(schedule("often", queue="other"))
 
 
+DELETE_ALL = Action(kind=Kind.DELETE, filter=Filter(type="echo"))
+
+
+def operations(queue: Queue) -> Operations:
+    return Operations(Inspector(queue.link, prefix=queue.keys.prefix))
+
+
+def taken(queue: Queue) -> Any:
+    """An operation of which one step was done, but not noted."""
+    operations(queue).plan("op", DELETE_ALL)
+    operation = operations(queue).take("me")
+    assert operation is not None
+    return replace(operation, matched=2, rest=Rest(batch=[("default", "a"), ("default", "b")], queue="default"))
+
+
 def take(queue: Queue, fingerprint: str) -> Any:
     return repeats.claim(queue.link, queue.keys.prefix, "key", repeats.Claim("id", "default", True), fingerprint)
 
@@ -301,6 +319,17 @@ CASES: Mapping[str, Case] = {
     "move a schedule": Case(("HGETALL", "install", "UNLINK"), move_schedule, held),
     "idempotency key": Case(one("SET"), lambda q, _: take(q, "first"), waiting),
     "taken idempotency key": Case(one("SET"), lambda q, _: take(q, "second"), lambda q: take(q, "first")),
+    "find tasks": Case(
+        one("select"), lambda q, _: select(q, q.keys.tasks, Filter(type="echo"), Walk(None, enough=2)), ended
+    ),
+    "plan": Case(one("plan"), lambda q, _: operations(q).plan("op", DELETE_ALL), waiting),
+    "take": Case(one("take"), lambda q, _: operations(q).take("me"), lambda q: operations(q).plan("op", DELETE_ALL)),
+    "take nothing": Case(one("take"), lambda q, _: operations(q).take("me"), waiting),
+    "advance": Case(one("advance"), lambda q, it: operations(q).advance("me", it), taken),
+    "end an operation": Case(one("advance"), lambda q, it: operations(q).advance("me", replace(it, rest=None)), taken),
+    "halt": Case(one("halt"), lambda q, it: operations(q).halt("op"), taken),
+    "read an operation": Case(("HGETALL", "ZREVRANGE"), lambda q, it: operations(q).newest(), taken),
+    "read the clock": Case(one("TIME"), read(lambda i: i.now_ms())),
     "examine the server": Case(("INFO", "ACL GETUSER"), lambda q, _: server.check(q.link, require_persistence=False)),
 }
 EVERY = [pytest.param(case, lost, id=f"{name}-{lost}") for name, case in CASES.items() for lost in case.loses]

@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from taskq.errors import TaskNotFound
+from taskq.errors import TaskNotFound, TaskSpared
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
+from taskq.queue.answers import Guard
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
+from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
+from taskq.queue.selection import Filter, Walk, select
 from taskq.task import Attempt, Priority, Progress, Status
 from tests.integration.steps import (
     DETAIL,
@@ -129,6 +132,22 @@ def schedules(case: Case) -> Schedules:
     return Schedules(Inspector(case.queue.link, prefix=case.queue.keys.prefix))
 
 
+ACTION = Action(kind=Kind.DELETE, filter=Filter(type="echo"))
+
+
+def operations(case: Case) -> Operations:
+    return Operations(Inspector(case.queue.link, prefix=case.queue.keys.prefix))
+
+
+def spared(case: Case, verb: Callable[[Guard], object]) -> None:
+    """Neither with another status than it has, nor if it ended too late."""
+    now = status(case.queue, case.task_id)
+    guards = [Guard(only=other) for other in Status if other is not now]
+    for guard in [*guards, *([Guard(upto_ms=1)] if now is not None and now.final else [])]:
+        with pytest.raises((TaskSpared, TaskNotFound)):
+            verb(guard)
+
+
 def reap_lapsed(case: Case) -> None:
     reap(case.queue, case.me, dead=False)
 
@@ -172,6 +191,16 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "hold": lambda case: schedules(case).pause(SCHEDULE),
     "unhold": lambda case: schedules(case).resume(SCHEDULE),
     "publish": lambda case: schedules(case).publish([SCHEDULE], forget=True),
+    "select": lambda case: select(case.queue, case.queue.keys.tasks, Filter(type="echo"), Walk(None)),
+    "plan": lambda case: operations(case).plan("id", ACTION),
+    "take": lambda case: operations(case).take("holder"),
+    "advance": lambda case: operations(case).advance(
+        "holder", Operation(id="id", action=ACTION, state="", step=0, created_at_ms=1)
+    ),
+    "halt": lambda case: operations(case).halt("id"),
+    "cancel spared": lambda case: spared(case, lambda guard: case.queue.cancel(case.task_id, guard=guard)),
+    "delete spared": lambda case: spared(case, lambda guard: case.queue.delete(case.task_id, guard)),
+    "requeue spared": lambda case: spared(case, lambda guard: case.queue.requeue(case.task_id, guard=guard)),
 }
 
 ALLOWED: dict[tuple[str, str], str] = {
@@ -217,6 +246,7 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "limit": (keys.limits, f"{keys.limits}:known"),
         "stopped": (keys.stops,),
         "publish": (keys.schedules, keys.seen),
+        "plan": (keys.operations, keys.open_operations, keys.operation_prefix + "id"),
         **dict.fromkeys(("fire", "install", "hold"), (keys.schedule(SCHEDULE.name),)),
     }.get(verb, ())
 

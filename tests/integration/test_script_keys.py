@@ -13,9 +13,11 @@ from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
+from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
+from taskq.queue.selection import Filter, Walk, select
 from taskq.task import Attempt, Progress, Status
 from tests.integration.steps import (
     DETAIL,
@@ -73,6 +75,14 @@ def schedules(queue: Held) -> Schedules:
     return Schedules(inspector)
 
 
+ACTION = Action(kind=Kind.DELETE, filter=Filter(type="echo"))
+OPERATION = Operation(id="id", action=ACTION, state="running", step=0, created_at_ms=1)
+
+
+def operations(queue: Held) -> Operations:
+    return Operations(Inspector(queue.link, prefix=queue.keys.prefix))
+
+
 CALLS: dict[str, Callable[[Held], Any]] = {
     "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
@@ -106,6 +116,11 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "hold": lambda queue: schedules(queue).pause(OFTEN),
     "unhold": lambda queue: schedules(queue).resume(OFTEN),
     "publish": lambda queue: schedules(queue).publish([OFTEN], forget=False),
+    "select": lambda queue: select(queue, queue.keys.tasks, Filter(type="echo"), Walk(None)),
+    "plan": lambda queue: operations(queue).plan("id", ACTION),
+    "take": lambda queue: operations(queue).take("holder"),
+    "advance": lambda queue: operations(queue).advance("holder", OPERATION),
+    "halt": lambda queue: operations(queue).halt("id"),
 }
 
 
@@ -116,6 +131,7 @@ def test_the_keys_passed_are_the_keys_named(held: Held, name: str) -> None:
     special = {
         "processing": held.keys.processing(held.worker),
         "ended": held.keys.failed,
+        "index": held.keys.tasks,
         "schedule": held.keys.schedule(OFTEN.name),
     }
     named = scripts.load(name).keys

@@ -18,6 +18,8 @@ from taskq.queue.server import ServerReport
 class FakeInspector:
     """Knows no queue; answers a ping unless it was given an error."""
 
+    prefix = "test"
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.pings = 0

@@ -16,13 +16,15 @@
 -- ARGV[2] reason
 -- ARGV[3] detail of the error as JSON
 -- ARGV[4] token of this call, the same when it is repeated
--- RETURNS the status the task had, or '' when there is none
+-- ARGV[5] only: the status it must have, or ''
+-- ARGV[6] upto: the moment in ms after which it must not have ended, or ''
+-- RETURNS the status the task had, '' when there is none, 'spared' when it does not fit
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
 local task_prefix, processing_prefix, stops, paused, limits = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local id, reason, detail, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, reason, detail, token, only, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = task_prefix .. id
--- include now aside unpark withdraw asked wake
+-- include now aside unpark withdraw asked spared wake
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type')
 if record.err or not record[1] then
   return ''
@@ -30,6 +32,8 @@ end
 local before = asked_before()
 if before then
   return before
+elseif spared(record[1]) then
+  return 'spared'
 end
 if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processing' then
   withdraw(id, record, 'cancelled')

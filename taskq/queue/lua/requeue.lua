@@ -14,20 +14,22 @@
 -- ARGV[1] id
 -- ARGV[2] delay in ms
 -- ARGV[3] token of this call, the same when it is repeated
--- RETURNS the status the task had, or '' when there is none; its unique key and the id of another task that holds it, or '' and ''
+-- ARGV[4] only: the status it must have, or ''
+-- ARGV[5] upto: the moment in ms after which it must not have ended, or ''
+-- RETURNS the status the task had, '' when there is none, 'spared' when it does not fit; its unique key and the id of another task that holds it, or '' and ''
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, cancelled, task_prefix = KEYS[5], KEYS[6], KEYS[7]
 local paused, expiring, unique_prefix = KEYS[8], KEYS[9], KEYS[10]
-local id, delay, token = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local id, delay, token, only, upto = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now aside ring push unique asked
+-- include now aside ring push unique asked spared
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'unique_key', 'expires_in')
 if record.err or not record[1] then
   return {'', '', ''}
 end
 local before = asked_before()
-if before then
-  return {before, '', ''}
+if before or spared(record[1]) then
+  return {before or 'spared', '', ''}
 end
 local ended = record[1] == 'failed' or record[1] == 'cancelled'
 local holder = ended and record[3] and holder_of(record[3], id)

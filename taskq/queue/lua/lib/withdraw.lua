@@ -7,7 +7,8 @@ local function withdraw(id, record, reason)
     return
   elseif status == 'pending' then
     local list = priority == 'high' and high or priority == 'low' and low or pending
-    if redis.call('LREM', list, 1, id) == 0 and worker_id then
+    -- from the end where the oldest are: of many, those are cancelled first
+    if redis.call('LREM', list, -1, id) == 0 and worker_id then
       -- claimed by somebody and not started yet: start drops what it finds gone
       redis.call('LREM', processing_prefix .. worker_id, 1, id)
     end

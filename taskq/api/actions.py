@@ -1,0 +1,204 @@
+"""POST /tasks/actions: one action on many tasks, tried or carried out; and the operations that come of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+import msgspec
+
+from taskq.api.body import read_object
+from taskq.api.context import ApiContext
+from taskq.api.errors import ApiError
+from taskq.api.submission import MAX_REASON, Members
+from taskq.api.views import operation_view, task_view
+from taskq.log import emit
+from taskq.members import moment_ms, name
+from taskq.queue.actions import AMONG, count
+from taskq.queue.operations import Action, Kind, Operation, Operations
+from taskq.queue.selection import Filter
+from taskq.task import ErrorKind, Status
+from taskq.units import shown
+
+MOST_IDS = 1000
+SAMPLE = 10
+COUNT_LIMIT_S = 10.0
+"""How long a dry run counts; then it tells how far it came."""
+
+
+class TaskActions:
+    """POST /tasks/actions."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._operations = Operations(context.inspector)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Store the action as an operation; or, as a dry run, tell how many tasks it would be about."""
+        body = read_object(req, self._context.settings.max_body_bytes)
+        members = Members(body)
+        action = read_action(members)
+        dry_run = members.read("dry_run", _truth, False)
+        members.check()
+        if dry_run:
+            resp.data = msgspec.json.encode(self._tried(action))
+            return
+        if self._context.draining():
+            raise ApiError("shutting_down", "the service is shutting down", retry=True)
+        operation = self._operations.plan(str(uuid.uuid4()), action)
+        emit("operation.planned", operation_id=operation.id, action=action.kind, request_id=req.context.request_id)
+        resp.status = falcon.HTTP_202
+        resp.location = f"/operations/{operation.id}"
+        resp.data = msgspec.json.encode(operation_view(operation))
+
+    def _tried(self, action: Action) -> dict[str, Any]:
+        inspector = self._context.inspector
+        found = count(inspector, action, inspector.now_ms(), COUNT_LIMIT_S, SAMPLE)
+        tasks = [inspector.get(task_id, queue=queue) for queue, task_id in found.sample]
+        sample = [task_view(task) for task in tasks if task is not None]
+        return {"action": action.kind, "dry_run": True, "matched": found.matched, "exact": found.exact, "sample": sample}
+
+
+class OperationList:
+    """GET /operations."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._operations = Operations(context.inspector)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        """The last hundred operations, the newest first."""
+        resp.data = msgspec.json.encode([operation_view(operation) for operation in self._operations.newest()])
+
+    on_head = on_get
+
+
+class OperationItem:
+    """GET /operations/{id}."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._operations = Operations(context.inspector)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
+        """One operation, with how far it has come."""
+        resp.data = msgspec.json.encode(operation_view(_known(self._operations, operation_id)))
+
+    on_head = on_get
+
+
+class OperationStop:
+    """POST /operations/{id}/stop."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._operations = Operations(context.inspector)
+
+    def on_post(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
+        """Have it go no further; what it has done stays. Of one that has ended nothing changes."""
+        operation = _known(self._operations, operation_id)
+        self._operations.halt(operation.id)
+        resp.status = falcon.HTTP_202 if operation.finished_at_ms is None else falcon.HTTP_200
+        resp.data = msgspec.json.encode(operation_view(_known(self._operations, operation_id)))
+
+
+def read_action(members: Members) -> Action:
+    """The action that a body asks for; faults stay with `members`."""
+    kind = members.read("action", _kind, None)
+    if members.members.get("action") is None:
+        members.fault("/action", f"expected one of {', '.join(Kind)}")
+    reason = members.read("reason", _reason, "")
+    ids = members.read("ids", _ids, None)
+    given = members.read("filter", _object, None)
+    if (members.members.get("ids") is None) == (members.members.get("filter") is None):
+        members.fault("", "expected either ids or filter")
+    wanted = None if given is None else _filter(members, given)
+    if wanted is not None and kind is not None and wanted.status not in (None, *AMONG[kind]):
+        members.fault("/filter/status", f"expected one of {', '.join(AMONG[kind])} to {kind}, got {wanted.status}")
+    return Action(kind=kind or Kind.CANCEL, reason=reason, ids=ids, filter=wanted)
+
+
+def _filter(members: Members, given: Mapping[str, Any]) -> Filter:
+    inner = Members(given)
+    wanted = Filter(
+        status=inner.read("status", _status, None),
+        type=inner.read("type", name, None),
+        queue=inner.read("queue", name, None),
+        tag=inner.read("tag", name, None),
+        error_kind=inner.read("error_kind", _error_kind, None),
+        created_from_ms=inner.read("created_after", moment_ms, None),
+        created_until_ms=inner.read("created_before", moment_ms, None),
+        finished_from_ms=inner.read("finished_after", moment_ms, None),
+        finished_until_ms=inner.read("finished_before", moment_ms, None),
+    )
+    for unknown in sorted(set(given) - _CONDITIONS):
+        # everywhere else they are ignored; here one that was misspelt would do something to more tasks than were meant
+        inner.fault(f"/{unknown}", f"expected one of {', '.join(sorted(_CONDITIONS))}")
+    if not inner.faults and wanted == Filter():
+        inner.fault("", "expected at least one condition")
+    for fault in inner.faults:
+        members.fault(f"/filter{fault['pointer']}", fault["detail"])
+    return wanted
+
+
+_CONDITIONS = {
+    "status", "type", "queue", "tag", "error_kind", "created_after", "created_before", "finished_after", "finished_before",
+}  # fmt: skip
+
+
+def _known(operations: Operations, operation_id: str) -> Operation:
+    found = operations.get(operation_id.lower()) if _is_id(operation_id) else None
+    if found is None:
+        raise ApiError("operation_not_found", "operation not found")
+    return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _kind(value: object) -> Kind:
+    return Kind(_one_of(list(Kind), value))
+
+
+def _status(value: object) -> Status:
+    return Status(_one_of(list(Status), value))
+
+
+def _error_kind(value: object) -> ErrorKind:
+    return ErrorKind(_one_of(list(ErrorKind), value))
+
+
+def _one_of(words: Sequence[str], value: object) -> str:
+    if isinstance(value, str) and value in words:
+        return value
+    raise ValueError(f"expected one of {', '.join(words)}, got {shown(value)}")
+
+
+def _ids(value: object) -> list[str]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_IDS:
+        raise ValueError(f"expected a list of 1 to {MOST_IDS} ids, got {shown(value)}")
+    for each in value:
+        if not isinstance(each, str) or not _is_id(each):
+            raise ValueError(f"expected ids of tasks, got {shown(each)}")
+    return list(dict.fromkeys(each.lower() for each in value))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"expected an object, got {shown(value)}")
+
+
+def _reason(value: object) -> str:
+    if isinstance(value, str) and len(value) <= MAX_REASON:
+        return value
+    raise ValueError(f"expected a string of at most {MAX_REASON} characters, got {shown(value)}")
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"expected true or false, got {shown(value)}")
