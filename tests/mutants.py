@@ -101,6 +101,15 @@ FENCE = [
     lua("fence: worker's list not looked at", "lib/fence", "1, id) == 1 then", "1, id) >= 0 then", "mutant_gaps"),
     lua("settle: repeat refused", "lib/fence", "record[4] == verb and 'repeat' or 'stale'", "'stale'", "fence"),
     lua("settle: repeat performed again", "lib/fence", "and 'repeat' or", "and 'ok' or", "fence"),
+    lua(
+        "answer: forgotten when its reply was lost",
+        "lib/told",
+        "return told and cjson.decode(told)",
+        "return nil",
+        "lost_replies",
+    ),
+    lua("answer: of a tick forgotten", "fire", "note_asked(outcome)", "", "lost_replies"),
+    lua("withdraw: claim left in its list", "lib/withdraw", "claimer, 1, id) == 1", "'', 1, id) == 1", "cancel"),
     lua("settle: another verb taken for a repeat", "lib/fence", "record[4] == verb and", "record[4] and", "fence"),
 ]
 
@@ -231,7 +240,7 @@ LISTS = [
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
     lua("enqueue: repeat stored again", "lib/earlier", "if redis.call('EXISTS', key) == 1 then", "if false then", "enqueue"),
-    lua("cancel: left in pending", "lib/withdraw", "if redis.call('LREM', list, -1, id) == 0 and", "if", "cancel"),
+    lua("cancel: left in pending", "lib/withdraw", "redis.call('LREM', list, -1, id) == 0", "true", "cancel"),
     lua(
         "cancel: left with its worker",
         "lib/withdraw",
@@ -370,7 +379,7 @@ LIMITS = [
         "limit",
     ),
     lua("limit: what runs already not counted", "limit", "      occupy(worker_id, id, record[3], runs)\n", "", "limit"),
-    lua("limit: parked tasks not purged", "purge", "redis.call('SMEMBERS', limits .. ':parked')", "{}", "limit"),
+    lua("limit: parked tasks not purged", "lib/taken", "redis.call('SMEMBERS', limits .. ':parked')", "{}", "limit"),
     lua(
         "limit: parked for ever by a clock that was set back",
         "lib/room",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple
 
+from taskq.queue.tokens import new_token
 from taskq.task import Status
 
 
@@ -36,7 +36,7 @@ class Guard(NamedTuple):
     def args(self) -> tuple[str, str, str]:
         """The arguments of cancel, requeue and delete."""
         upto = "" if self.upto_ms is None else str(self.upto_ms)
-        return self.token or secrets.token_hex(8), str(self.only or ""), upto
+        return self.token or new_token(), str(self.only or ""), upto
 
 
 ANY = Guard()

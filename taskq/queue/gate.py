@@ -9,6 +9,7 @@ from typing import Any
 
 from taskq.queue.queue import BATCH, Queue
 from taskq.queue.scripts import load
+from taskq.queue.tokens import new_token
 
 
 def pause(queue: Queue, reason: str = "") -> int:
@@ -24,7 +25,7 @@ def pause(queue: Queue, reason: str = "") -> int:
 def resume(queue: Queue) -> bool:
     """Let tasks start again, in the order in which they would have. False if the queue was not paused."""
     while True:
-        was_paused, done = _run(queue, "resume")
+        was_paused, done = _run(queue, "resume", new_token())
         if done:
             return bool(was_paused)
 
@@ -34,10 +35,10 @@ def purge(queue: Queue) -> int:
 
     Ends although others go on to enqueue: then at the latest when twice as many as waited at first have been removed.
     """
-    removed, left = _run(queue, "purge", BATCH)
+    removed, left = _run(queue, "purge", BATCH, new_token())
     most = 2 * (removed + left)
     while left and removed < most:
-        more, left = _run(queue, "purge", BATCH)
+        more, left = _run(queue, "purge", BATCH, new_token())
         removed += more
     return int(removed)
 

@@ -32,6 +32,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :limits:turns            string  the last turn that a task of a limited type was given
     :limits:known            hash    generations of the limits that were taken over, by the moment of that, ms
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
+    :reply:<token>           string  what a call was answered, as JSON, in case that its reply was lost; expires
     :reaper                  string  when a reaper last looked, ms
     :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
 
@@ -88,6 +89,7 @@ class Keys:
         self.stops = f"{tag}:stops"
         self.limits = f"{tag}:limits"
         self.unreadable = f"{tag}:unreadable"
+        self.reply_prefix = f"{tag}:reply:"
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
         self.counters = f"{tag}:counters"

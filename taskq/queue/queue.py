@@ -20,6 +20,7 @@ from taskq.queue.keys import BELL, Keys
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
 from taskq.queue.reports import Reports
 from taskq.queue.scripts import load
+from taskq.queue.tokens import Unanswered
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
 
 BATCH = 200
@@ -37,6 +38,7 @@ class Queue:
         self.name = name
         self.keys = Keys(prefix, name)
         self.reports = Reports(link, self.keys)
+        self._unanswered = Unanswered()
         self._announced = False
 
     # -- producers
@@ -81,6 +83,7 @@ class Queue:
             "stops",
             "paused",
             "limits",
+            "leases",
         )
         return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, *guard.args()]))
 
@@ -88,7 +91,7 @@ class Queue:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
         rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix",
-                "output_prefix", "limits")  # fmt: skip
+                "output_prefix", "limits", "leases")  # fmt: skip
         reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id, *guard.args()[1:]])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 
@@ -203,13 +206,14 @@ class Queue:
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
-            *self._names("leases", "task_prefix", "failed", "paused", "limits"),
+            *self._names("leases", "task_prefix", "failed", "paused", "limits", "reply_prefix"),
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
         moved: list[Reaped] = []
         taken = BATCH
         while taken == BATCH:
-            taken, *rest = self.link.script(load("reap"), keys, args)
+            with self._unanswered.token(f"reap {worker_id}") as token:
+                taken, *rest = self.link.script(load("reap"), keys, [*args, token])
             moved += [_reaped(rest[i : i + 5]) for i in range(0, len(rest), 5)]
         return moved
 
@@ -224,8 +228,9 @@ class Queue:
 
     def expire(self) -> bool:
         """End waiting tasks that may not start any more, at most BATCH; returns whether there are more."""
-        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused", "limits")
-        more, *ended = self._script("expire", *keys, args=[BATCH, _ms(RECHECK_S)])
+        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused", "limits", "reply_prefix")
+        with self._unanswered.token("expire") as token:
+            more, *ended = self._script("expire", *keys, args=[BATCH, _ms(RECHECK_S), token])
         self._log_expired(ended)
         return bool(more)
 

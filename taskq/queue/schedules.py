@@ -17,6 +17,7 @@ from taskq.queue.inspect import Inspector, Pause
 from taskq.queue.keys import schedules_key
 from taskq.queue.record import enqueue_args
 from taskq.queue.scripts import load
+from taskq.queue.tokens import Unanswered, new_token
 from taskq.schedule import Schedule
 from taskq.task import NewTask
 
@@ -56,6 +57,7 @@ class Schedules:
 
     def __init__(self, inspector: Inspector) -> None:
         self._inspector = inspector
+        self._unanswered = Unanswered()
 
     @property
     def prefix(self) -> str:
@@ -84,11 +86,12 @@ class Schedules:
     def fire(self, schedule: Schedule, tick_ms: int, new: NewTask) -> Firing:
         """Enqueue the task of a tick, unless anybody has dealt with this tick or a later one before. `new` has the same id
         on every machine."""
-        return self._fire(schedule, tick_ms, new)
+        with self._unanswered.token(schedule.name, tick_ms) as token:
+            return self._fire(schedule, tick_ms, token, new)
 
     def run(self, schedule: Schedule, new: NewTask) -> None:
         """Enqueue a task now, whatever the ticks and a pause say."""
-        self._fire(schedule, 0, new)
+        self._fire(schedule, 0, new_token(), new)
 
     def publish(self, schedules: Sequence[Schedule], *, forget: bool) -> list[str]:
         """Tell everybody that this machine has these schedules. With `forget` those that nobody has told of for FORGET_S are
@@ -116,16 +119,16 @@ class Schedules:
 
     def resume(self, schedule: Schedule) -> bool:
         """Let it tick again from now on. False if it was not paused."""
-        return bool(self._inspector.link.script(load("unhold"), [self._key(schedule)], []))
+        return bool(self._inspector.link.script(load("unhold"), [self._key(schedule)], [new_token()]))
 
     # -- helpers
 
-    def _fire(self, schedule: Schedule, tick_ms: int, new: NewTask) -> Firing:
+    def _fire(self, schedule: Schedule, tick_ms: int, token: str, new: NewTask) -> Firing:
         queue = self._inspector.queue(schedule.queue)
         queue.announce()
         script = load("fire")
         keys = [getattr(queue.keys, key) for key in script.keys[:-1]]
-        args = [tick_ms, str(schedule.overlap), *enqueue_args(new)]
+        args = [tick_ms, str(schedule.overlap), token, *enqueue_args(new)]
         return Firing(self._inspector.link.script(script, [*keys, self._key(schedule)], args).decode())
 
     def _key(self, schedule: Schedule) -> str:

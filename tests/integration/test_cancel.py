@@ -18,6 +18,7 @@ from tests.integration.steps import (
     joined,
     members,
     moved,
+    reap,
     record,
     score,
     snapshot,
@@ -180,3 +181,17 @@ def test_a_task_that_was_cancelled_and_brought_back_runs_as_a_new_attempt(queue:
     again = claim(queue, joined(queue, "other"))
 
     assert (again.id, again.attempt) == (attempt.id, 2)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_claim_that_was_cancelled_before_its_start_is_in_no_list(queue: Queue, others: int) -> None:
+    workers = [joined(queue) for _ in range(others + 1)]
+    task_id = enqueued(queue)
+    assert moved(queue, workers[-1]) == task_id
+
+    queue.cancel(task_id)
+
+    assert entries(queue, queue.keys.processing(workers[-1])) == []
+    queue.requeue(task_id)
+    reap(queue, workers[-1])
+    assert entries(queue, queue.keys.pending) == [task_id]

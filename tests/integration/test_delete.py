@@ -127,3 +127,14 @@ def test_a_deleted_retry_is_not_promoted(queue: Queue) -> None:
     queue.delete(attempt.id)
 
     assert queue.promote() == (0, None)
+
+
+def test_a_claim_that_was_deleted_before_its_start_is_in_no_list(queue: Queue) -> None:
+    joined(queue)
+    worker = joined(queue)
+    task_id = enqueued(queue)
+    assert moved(queue, worker) == task_id
+
+    queue.delete(task_id)
+
+    assert entries(queue, queue.keys.processing(worker)) == []

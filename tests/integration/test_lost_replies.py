@@ -27,7 +27,7 @@ from taskq.queue.keys import BELL
 from taskq.queue.limits import bound_of, put_in_force
 from taskq.queue.operations import Action, Kind, Operations, Rest
 from taskq.queue.queue import Queue
-from taskq.queue.schedules import Schedules
+from taskq.queue.schedules import Firing, Schedules
 from taskq.queue.scripts import names
 from taskq.queue.selection import Filter, Walk, select
 from taskq.task import NewTask, Priority, Progress, Status, Task
@@ -265,15 +265,15 @@ CASES: Mapping[str, Case] = {
     "extend after a gap": Case(one("extend"), lambda q, _: q.extend(["v"], 60, 30), long_unvisited),
     "lapsed": Case(one("lapsed"), lambda q, _: q.lapsed(30), silent),
     "lapsed after a gap": Case(one("lapsed"), lambda q, _: q.lapsed(30), long_unvisited),
-    "reap dead": Case(one("reap"), lambda q, _: reap(q, W), running, forgets=True),
-    "reap silent": Case(one("reap"), lambda q, _: reap(q, W, dead=False), silent, forgets=True),
-    "reap the last time": Case(one("reap"), lambda q, _: reap(q, W, max_crashes=1), running, forgets=True),
+    "reap dead": Case(one("reap"), lambda q, _: reap(q, W), running),
+    "reap silent": Case(one("reap"), lambda q, _: reap(q, W, dead=False), silent),
+    "reap the last time": Case(one("reap"), lambda q, _: reap(q, W, max_crashes=1), running),
     "promote": Case(one("promote"), lambda q, _: q.promote(), due, forgets=True),
     "trim": Case(one("trim"), lambda q, _: q.trim(Status.FAILED, 60), aged, forgets=True),
     "announce": Case(one("announce"), lambda q, _: q.announce(), unannounced),
     "pause": Case(one("pause"), lambda q, _: gate.pause(q, "why"), claimed_unstarted),
-    "resume": Case(one("resume"), lambda q, _: gate.resume(q), paused, forgets=True),
-    "purge": Case(one("purge"), lambda q, _: gate.purge(q), waiting, forgets=True),
+    "resume": Case(one("resume"), lambda q, _: gate.resume(q), paused),
+    "purge": Case(one("purge"), lambda q, _: gate.purge(q), waiting),
     "stops": Case(one("HMGET"), lambda q, _: q.stops([W, "v"]), stopped),
     "stop done": Case(one("stopped"), lambda q, it: q.stop_done(W, it.id, it.attempt), stopped),
     "limit": Case(one("limit"), lambda q, _: put_in_force(q, Limits("one", {"echo": Limit(1)})), running, forgets=True),
@@ -307,14 +307,14 @@ CASES: Mapping[str, Case] = {
     "types": Case(("SMEMBERS", "TIME", "ZRANGE", "HGETALL", "HKEYS"), read(lambda i: sorted(i.types())), waiting),
     "watch": Case(one("watch"), lambda q, it: end_of(q, it.id, 0), running),
     "watch the end": Case(one("watch"), lambda q, _: end_of(q, "c", 0), ended),
-    "expire": Case(one("expire"), lambda q, _: q.expire(), overdue, forgets=True),
+    "expire": Case(one("expire"), lambda q, _: q.expire(), overdue),
     "progress": Case(one("progress"), lambda q, it: tell(q, W, it, Progress(1)), running),
     "output": Case(one("output"), lambda q, it: printed(q, W, it, b"text"), running),
     "install": Case(("HGETALL", "install"), lambda q, _: installed(q), waiting),
-    "fire": Case(one("fire"), lambda q, _: schedules(q).fire(OFTEN, LATE_MS, OFTEN.task("tick")), installed, forgets=True),
+    "fire": Case(one("fire"), lambda q, _: schedules(q).fire(OFTEN, LATE_MS, OFTEN.task("tick")), installed),
     "run by hand": Case(one("fire"), lambda q, _: schedules(q).run(OFTEN, OFTEN.task("by-hand")), installed),
     "hold": Case(one("hold"), lambda q, _: schedules(q).pause(OFTEN, "why"), installed),
-    "unhold": Case(one("unhold"), lambda q, _: schedules(q).resume(OFTEN), held, forgets=True),
+    "unhold": Case(one("unhold"), lambda q, _: schedules(q).resume(OFTEN), held),
     "publish": Case(one("publish"), lambda q, _: schedules(q).publish([OFTEN], forget=False), waiting),
     "move a schedule": Case(("HGETALL", "install", "UNLINK"), move_schedule, held),
     "idempotency key": Case(one("SET"), lambda q, _: take(q, "first"), waiting),
@@ -402,7 +402,7 @@ def perform(case: Case, proxy: FaultProxy, queue: Queue) -> tuple[Any, Any]:
         answer = case.act(far, arranged)
     now = now_ms(queue)
     keys: Any = sorted(queue.link.redis.scan_iter(match=f"{{{queue.keys.prefix}[:}}]*", count=10_000))
-    stored = {key.decode().split("}", 1)[1]: value_of(queue, key) for key in keys}
+    stored = {key.decode().split("}", 1)[1]: value_of(queue, key) for key in keys if b":reply:" not in key}
     return plain(msgspec.to_builtins(answer), now), plain(stored, now)
 
 
@@ -429,3 +429,34 @@ def plain(value: Any, now: float) -> Any:
     if isinstance(value, (str, int, float)) and MOMENT.fullmatch(str(value).removesuffix(".0")):
         return f"{round((float(value) - now) / STEP_MS)} steps from now"
     return round(value * 1000 / STEP_MS) if isinstance(value, float) else value
+
+
+def test_a_call_whose_patience_ended_is_answered_at_its_next_turn(
+    proxy: FaultProxy, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.heal()
+    running(queue)
+    queue.enqueue(task("e", expires_in_s=0.001))
+    installed(queue)
+    tick_ms = now_ms(queue)
+    until(lambda: now_ms(queue) > max(tick_ms, int(record(queue, "e")["expires_at"])), "it has expired, and the tick is due")
+    queue.link.redis.hset(queue.keys.schedule(OFTEN.name), "tick", tick_ms - 1)
+    far = Queue(Link(proxy.url, patience_s=0), prefix=queue.keys.prefix)
+    known = schedules(far)
+    calls: dict[str, Callable[[], Any]] = {
+        "reap": lambda: [reaped.crashes for reaped in reap(far, W)],
+        "fire": lambda: known.fire(OFTEN, tick_ms, OFTEN.task("tick")),
+        "expire": far.expire,
+    }
+    answers = {}
+    with contextlib.closing(far.link):
+        far.announce()
+        for name, call in calls.items():
+            proxy.lose_reply(labelled(name))
+            with pytest.raises(QueueUnavailable):
+                call()
+            answers[name] = call()
+
+    assert answers == {"reap": [1], "fire": Firing.FIRED, "expire": False}
+    assert "it waited longer than it may" in caplog.text
+    assert schedules(queue).fire(OFTEN, tick_ms, OFTEN.task("tick")) is Firing.PAST

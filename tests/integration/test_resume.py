@@ -83,7 +83,8 @@ def test_nothing_of_a_pause_is_left(queue: Queue, inspector: Inspector) -> None:
     gate.pause(queue, "deploy")
     gate.resume(queue)
 
-    assert snapshot(queue) == before
+    after = {key: value for key, value in snapshot(queue).items() if not key.startswith(queue.keys.reply_prefix)}
+    assert after == before
     assert inspector.state("default").paused is None
     assert claim(queue, joined(queue)).id == task_id
 

@@ -22,7 +22,7 @@ STANDS_FOR = {"error": "err"}
 
 KEYWORDS = {"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not"}
 KEYWORDS |= {"or", "repeat", "return", "then", "true", "until", "while"}
-GLOBALS = {"redis", "tonumber", "tostring", "ipairs", "pairs", "unpack", "math", "string", "table", "KEYS", "ARGV"}
+GLOBALS = {"redis", "tonumber", "tostring", "ipairs", "pairs", "unpack", "math", "string", "table", "cjson", "KEYS", "ARGV"}
 
 _COMMENT = re.compile(r"--[^\n]*")
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")

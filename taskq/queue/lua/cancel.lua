@@ -12,6 +12,7 @@
 -- KEYS[10] stops
 -- KEYS[11] paused
 -- KEYS[12] limits
+-- KEYS[13] leases
 -- ARGV[1] id
 -- ARGV[2] reason
 -- ARGV[3] detail of the error as JSON
@@ -21,7 +22,8 @@
 -- RETURNS the status the task had, '' when there is none, 'spared' when it does not fit
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled = KEYS[5], KEYS[6], KEYS[7]
-local task_prefix, processing_prefix, stops, paused, limits = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local limits, leases = KEYS[12], KEYS[13]
 local id, reason, detail, token, only, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = task_prefix .. id
 -- include now aside unpark withdraw asked spared wake

@@ -17,6 +17,7 @@
 -- KEYS[15] unique_prefix
 -- KEYS[16] output_prefix
 -- KEYS[17] limits
+-- KEYS[18] leases
 -- ARGV[1] id
 -- ARGV[2] only: the status it must have, or ''
 -- ARGV[3] upto: the moment in ms after which it must not have ended, or ''
@@ -25,6 +26,7 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local paused, expiring, unique_prefix, output_prefix, limits = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17]
+local leases = KEYS[18]
 local id, only, upto = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
 -- include aside unpark withdraw forget spared wake

@@ -14,15 +14,16 @@
 -- KEYS[11] schedule that ticks
 -- ARGV[1] tick in ms, or 0
 -- ARGV[2] overlap: 'allow' or 'skip'
--- ARGV[3] id of the task
--- ARGV[4] to the last: task, as enqueue takes what comes after the id
+-- ARGV[3] token of this call, the same when it is repeated
+-- ARGV[4] id of the task
+-- ARGV[5] to the last: task, as enqueue takes what comes after the id
 -- RETURNS 'fired'; or, with nothing enqueued, 'past' (dealt with before), 'early', 'paused' or 'skipped' (it would overlap)
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local unique_prefix, accepted_prefix, schedule = KEYS[9], KEYS[10], KEYS[11]
-local tick, overlap, id = tonumber(ARGV[1]), ARGV[2], ARGV[3]
--- include now aside ring push unique earlier store
-local known = redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
+local tick, overlap, token, id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local key, known = schedule, redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
+-- include now aside ring push unique earlier store asked
 
 local function lives(other)
   local record = other and redis.pcall('HMGET', task_prefix .. other, 'status')
@@ -30,7 +31,7 @@ local function lives(other)
 end
 
 local function enqueue()
-  local at = 3
+  local at = 4
   local n, m = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   local extra = m > 0 and at + 6 + n
   if not earlier(id, task_prefix .. id, extra) then
@@ -38,8 +39,10 @@ local function enqueue()
   end
 end
 
-local overlaps = overlap == 'skip' and (lives(known[3]) or lives(known[4]))
-if tick == 0 then
+local before = asked_before()
+if before then
+  return before
+elseif tick == 0 then
   enqueue()
   redis.call('HSET', schedule, 'run_id', id, 'run_at', now)
   return 'fired'
@@ -49,12 +52,12 @@ elseif tick > now then
   return 'early'
 end
 redis.call('HSET', schedule, 'tick', tick)
-if known[2] then
-  return 'paused'
-elseif overlaps then
+local outcome = known[2] and 'paused' or overlap == 'skip' and (lives(known[3]) or lives(known[4])) and 'skipped' or 'fired'
+if outcome == 'skipped' then
   redis.call('HSET', schedule, 'skipped', tick)
-  return 'skipped'
+elseif outcome == 'fired' then
+  enqueue()
+  redis.call('HSET', schedule, 'task_id', id, 'due_at', tick, 'fired_at', now)
 end
-enqueue()
-redis.call('HSET', schedule, 'task_id', id, 'due_at', tick, 'fired_at', now)
-return 'fired'
+note_asked(outcome)
+return outcome

@@ -12,32 +12,18 @@
 -- KEYS[10] unique_prefix
 -- KEYS[11] output_prefix
 -- KEYS[12] limits
+-- KEYS[13] reply_prefix
 -- ARGV[1] most: entries to look at
+-- ARGV[2] token of this call, the same when it is repeated
 -- RETURNS how many tasks were removed, and how many entries are left
 local pending, high, low, scheduled, tasks, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local unreadable, paused, expiring, unique_prefix, output_prefix, limits = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local most = tonumber(ARGV[1])
--- include aside ring forget wake
-
-local sets = {scheduled}
-for _, type_ in ipairs(redis.call('SMEMBERS', limits .. ':parked')) do
-  sets[#sets + 1] = limits .. ':parked:' .. type_
-end
-
-local function taken()
-  for _, list in ipairs({high, low, pending}) do -- those with a bell in `pending` first
-    local ids = redis.call('RPOP', list, most)
-    if ids then
-      return ids
-    end
-  end
-  for _, set in ipairs(sets) do
-    local ids = redis.call('ZRANGE', set, 0, most - 1)
-    if redis.call('ZREMRANGEBYRANK', set, 0, most - 1) > 0 then
-      return ids
-    end
-  end
-  return {}
+local reply_prefix = KEYS[13]
+local most, token = tonumber(ARGV[1]), ARGV[2]
+-- include aside ring forget wake told taken
+local before = told_before()
+if before then
+  return before
 end
 
 local removed = 0
@@ -57,4 +43,5 @@ end
 for _, set in ipairs(sets) do
   left = left + redis.call('ZCARD', set)
 end
-return {removed, left + redis.call('LLEN', pending)}
+local reply = {removed, left + redis.call('LLEN', pending)}
+return removed > 0 and tell(reply) or reply

@@ -10,19 +10,25 @@
 -- KEYS[7] failed
 -- KEYS[8] paused
 -- KEYS[9] limits
+-- KEYS[10] reply_prefix
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
 -- ARGV[3] max_crashes
 -- ARGV[4] error
 -- ARGV[5] detail of the error as JSON
 -- ARGV[6] most: entries to move
+-- ARGV[7] token of this call, the same when it is repeated
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, failed, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local leases, task_prefix, failed, paused, limits, reply_prefix = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local most = tonumber(ARGV[6])
+local most, token = tonumber(ARGV[6]), ARGV[7]
 local verb = 'reap'
--- include now aside ring push room park wake crash vacate
+-- include now aside ring push room park wake crash vacate told
+local before = told_before()
+if before then
+  return before
+end
 if mode ~= 'dead' then
   local ends_at = redis.call('ZSCORE', leases, worker_id)
   if ends_at and tonumber(ends_at) > now then
@@ -52,4 +58,5 @@ while taken < most do
   end
 end
 vacate(worker_id)
-return {taken, unpack(moved)}
+local reply = {taken, unpack(moved)}
+return taken > 0 and tell(reply) or reply
