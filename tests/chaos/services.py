@@ -51,7 +51,7 @@ class Host:
         self._seen = seen
         self._config = {**config, "api": {"listen": f"127.0.0.1:{self.port}"}}
         self._config["tasks"] = {"import": [HANDLERS], "builtin": False, **config.get("tasks", {})}
-        path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH"))))
         self._env = {DIRECTORY: str(seen), "PYTHONPATH": path}
         if failpoints:
             self._env |= {"TASKQ_FAILPOINTS": failpoints, "TASKQ_FAILPOINTS_LOG": str(hits)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +33,9 @@ WORKERS = 4
 CLIENTS = 4
 """For each service; with their own connections they keep several threads of the API busy at once."""
 
+DEPTH = 150
+"""Tasks that wait while everything is busy: what killed workers do not do shall not pile up."""
+
 RETENTION_S = 3.0
 QUIET_LIMIT_S = 180.0
 """A worker that was killed in the middle of a wait is remembered for a minute; so long the keys are not at rest."""
@@ -46,8 +50,8 @@ DESCRIPTORS = 2
 FIELDS = {"counters": 1, "schedule": 4}
 """Hashes that have a field once there is something to say, and never more than a few."""
 
-LASTING = {"idempotency", "accepted"}
-"""Keys that last for a day by themselves; they must, and are taken away before a sample."""
+LASTING = {"idempotency", "accepted", "reply"}
+"""Keys that end by themselves, after a day at most; that is checked, and they are taken away before a sample."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +128,9 @@ class Soak:
     def _round(self, seconds: float) -> None:
         self._schedule("resume")
         self._rounds += 1
+        full = threading.Event()
         clients = [
-            Wanderer(f"{self.rng.random()}", host.port, self.seen / f"{host.name}-{self._rounds}-{number}.seen")
+            Wanderer(f"{self.rng.random()}", host.port, self.seen / f"{host.name}-{self._rounds}-{number}.seen", full)
             for host in (self.kept, self.struck)
             for number in range(CLIENTS)
         ]
@@ -139,6 +144,7 @@ class Soak:
         while time.monotonic() < ends_at:
             self.rng.choices(list(strikes), list(strikes.values()))[0]()
             self._resume(time.monotonic())
+            full.set() if self._waiting() > DEPTH else full.clear()
             time.sleep(self.rng.uniform(0.2, 1.0))
         self._resume(float("inf"))
         for client in clients:
@@ -211,6 +217,9 @@ class Soak:
         self.client.memory_purge()
         info: Any = self.client.info("memory")
         return found | {"redis used_memory_dataset bytes": int(info["used_memory_dataset"])}
+
+    def _waiting(self) -> int:
+        return int(self.client.llen("{taskq:default}:pending"))
 
     def _unrest(self) -> str:
         """What has not ended, or was not trimmed yet; empty at rest."""

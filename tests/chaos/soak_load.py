@@ -22,21 +22,24 @@ READS = ("/tasks?limit=50", "/queues", "/workers", "/types", "/schedules", "/hea
 
 
 class Wanderer(threading.Thread):
-    """One client that chooses at random what it does next. `doomed` are tasks that may end in any way."""
+    """One client that chooses at random what it does next; while the queue is `full` it only reads. `doomed` are tasks that
+    may end in any way."""
 
-    def __init__(self, seed: str, port: int, journal: Path) -> None:
+    def __init__(self, seed: str, port: int, journal: Path, full: threading.Event) -> None:
         super().__init__(daemon=True)
         self.answers: Counter[int] = Counter()
         self._client = Client(port)
         self._journal = Journal(journal)
         self._rng = random.Random(seed)
         self._doomed: deque[str] = deque(maxlen=REMEMBERED)
+        self._full = full
         self._over = threading.Event()
 
     def run(self) -> None:
         actions = {self._post: 8, self._repeat: 2, self._batch: 1, self._doom: 4, self._meddle: 4, self._read: 4}
         while not self._over.is_set():
-            self._rng.choices(list(actions), list(actions.values()))[0]()
+            action = self._rng.choices(list(actions), list(actions.values()))[0]
+            (self._read if self._full.is_set() else action)()
             self._over.wait(self._rng.uniform(0.0, 0.06))
         self._client.close()
         self._journal.close()
