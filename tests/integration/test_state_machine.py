@@ -104,10 +104,11 @@ class Model:
         return answer
 
     def withdraw(self, id_: str, reason: str) -> None:
-        """Take a task out of the list that it is in, if it can be found."""
+        """Take a task out of the list that it is in, unless a worker has it that has left."""
         task = self.records[id_]
         own, waiting = self.held.get(task["worker_id"], []), self.waiting[task["priority"]]
-        places = {Status.PENDING: (waiting, own), Status.PROCESSING: (own,)}.get(task["status"], ())
+        known = [self.held[worker] for worker, lasts in self.leases.items() if lasts is not None]
+        places = {Status.PENDING: (waiting, *known), Status.PROCESSING: (own,)}.get(task["status"], ())
         found = [place for place in places if id_ in place]
         self.stray[id_] += bool(places) and not found
         for place in found[:1]:
