@@ -13,8 +13,9 @@ import falcon
 
 from taskq.api.errors import ApiError
 from taskq.members import moment_ms, name
-from taskq.queue.inspect import decode_cursor, encode_cursor
-from taskq.task import Status, Task
+from taskq.queue.pages import decode_cursor, encode_cursor
+from taskq.queue.selection import EVERYTHING, Filter
+from taskq.task import ErrorKind, Status
 from taskq.units import shown
 
 DEFAULT_LIMIT = 50
@@ -29,31 +30,16 @@ _LIMIT = re.compile(r"[0-9]{1,4}\Z")
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Which tasks are asked for. `since_ms` is the first moment of creation that counts, `until_ms` the first that no longer
-    does, so that neighbouring periods share no task and miss none."""
+    """Which tasks are asked for, and how they are shown."""
 
+    wanted: Filter = EVERYTHING
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
-    status: Status | None = None
-    type: str | None = None
-    queue: str | None = None
-    tag: str | None = None
     newest_first: bool = True
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-    def accepts(self, task: Task) -> bool:
-        """Whether the task is asked for, apart from its status and queue."""
-        return (
-            (self.type is None or task.type == self.type)
-            and (self.tag is None or self.tag in task.tags)
-            and (self.since_ms is None or task.created_at_ms >= self.since_ms)
-            and (self.until_ms is None or task.created_at_ms < self.until_ms)
-        )
 
     def start(self) -> str | None:
         """The cursor to read from: without one of the client's, the edge of the period, so that nothing is read in vain."""
-        edge_ms = self.until_ms if self.newest_first else self.since_ms
+        edge_ms = self.wanted.created_until_ms if self.newest_first else self.wanted.created_from_ms
         return self.cursor or (None if edge_ms is None else encode_cursor(edge_ms, ""))
 
     def next(self, cursor: str | None) -> str | None:
@@ -62,9 +48,9 @@ class Listing:
             return None
         reached_ms, _ = decode_cursor(cursor)
         if self.newest_first:
-            beyond = self.since_ms is not None and reached_ms < self.since_ms
+            beyond = self.wanted.created_from_ms is not None and reached_ms < self.wanted.created_from_ms
         else:
-            beyond = self.until_ms is not None and reached_ms >= self.until_ms
+            beyond = self.wanted.created_until_ms is not None and reached_ms >= self.wanted.created_until_ms
         return None if beyond else cursor
 
 
@@ -82,21 +68,24 @@ def read_listing(req: falcon.Request) -> Listing:
             faults.append({"parameter": parameter, "detail": str(error)})
             return default
 
-    listing = Listing(
-        limit=read("limit", _limit, DEFAULT_LIMIT),
-        cursor=read("cursor", _cursor, None),
+    limit = read("limit", _limit, DEFAULT_LIMIT)
+    cursor = read("cursor", _cursor, None)
+    newest_first = read("order", _newest_first, True)
+    wanted = Filter(
         status=read("status", _status, None),
         type=read("type", name, None),
         queue=read("queue", name, None),
         tag=read("tag", name, None),
-        newest_first=read("order", _newest_first, True),
-        since_ms=read("created_after", moment_ms, None),
-        until_ms=read("created_before", moment_ms, None),
+        error_kind=read("error_kind", _error_kind, None),
+        created_from_ms=read("created_after", moment_ms, None),
+        created_until_ms=read("created_before", moment_ms, None),
+        finished_from_ms=read("finished_after", moment_ms, None),
+        finished_until_ms=read("finished_before", moment_ms, None),
     )
     if faults:
         sentence = f"invalid {faults[0]['parameter']}: {faults[0]['detail']}"
         raise ApiError("invalid_query", sentence, errors=faults)
-    return listing
+    return Listing(wanted=wanted, limit=limit, cursor=cursor, newest_first=newest_first)
 
 
 def next_link(path: str, params: Mapping[str, str | list[str]], cursor: str) -> str:
@@ -123,6 +112,12 @@ def _status(value: str) -> Status:
     if value in Status.__members__.values():
         return Status(value)
     raise ValueError(f"expected one of {', '.join(Status)}, got {shown(value)}")
+
+
+def _error_kind(value: str) -> ErrorKind:
+    if value in ErrorKind.__members__.values():
+        return ErrorKind(value)
+    raise ValueError(f"expected one of {', '.join(ErrorKind)}, got {shown(value)}")
 
 
 def _newest_first(value: str) -> bool:

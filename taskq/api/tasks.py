@@ -21,7 +21,7 @@ from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
 from taskq.log import emit
-from taskq.queue.inspect import Page
+from taskq.queue.pages import Page
 from taskq.queue.queue import Queue
 from taskq.queue.repeats import KEPT_S
 from taskq.task import NewTask, Status, Task
@@ -84,16 +84,9 @@ class Tasks:
     def _page(self, listing: Listing) -> Page:
         inspector = self._context.inspector
         # A queue nobody has used is not looked into: any client could fill our memory with names.
-        if listing.queue is not None and listing.queue not in inspector.queue_names():
+        if listing.wanted.queue is not None and listing.wanted.queue not in inspector.queue_names():
             return Page([], None)
-        return inspector.page(
-            limit=listing.limit,
-            cursor=listing.start(),
-            status=listing.status,
-            queue=listing.queue,
-            newest_first=listing.newest_first,
-            accept=listing.accepts,
-        )
+        return inspector.page(listing.wanted, limit=listing.limit, cursor=listing.start(), newest_first=listing.newest_first)
 
 
 class TaskItem:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,24 +10,16 @@ import msgspec
 from taskq.queue import server
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, PARKED_RANK, PAUSED, Keys, queues_key
+from taskq.queue.pages import Page, page
 from taskq.queue.queue import Queue
 from taskq.queue.record import task_from_hash
+from taskq.queue.selection import EVERYTHING, Filter
 from taskq.queue.server import ServerReport
 from taskq.queue.types import MAX_AGE_S, PublishedTypes, QueueTypes
 from taskq.task import Status, Task
 
-SCAN = 500
-"""Records read in one trip while a page is filled."""
-
-SCAN_LIMIT = 10_000
-"""Records looked at for one page at most; a rare status gives a short page and a cursor to go on from."""
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Tasks in order, and the cursor of the next page (None: this was the last)."""
-
-    tasks: list[Task]
-    cursor: str | None
+BELLS = 500
+"""How far into a list bells are looked for."""
 
 
 class Pause(NamedTuple):
@@ -97,13 +87,13 @@ class Inspector:
     def locate(self, task_id: str) -> str | None:
         """The queue that holds this task."""
         names = self.queue_names()
-        found = self._pipeline(lambda pipe: [pipe.exists(self._keys(name).task(task_id)) for name in names])
+        found = self.pipeline(lambda pipe: [pipe.exists(self._keys(name).task(task_id)) for name in names])
         return next((name for name, exists in zip(names, found, strict=True) if exists), None)
 
     def get(self, task_id: str, *, queue: str | None = None) -> Task | None:
         """One task, of any queue or of the one named; None when there is none or its record cannot be read."""
         names = self.queue_names() if queue is None else [queue]
-        hashes = self._pipeline(
+        hashes = self.pipeline(
             lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names], garbage_ok=True
         )
         for name, fields in zip(names, hashes, strict=True):
@@ -111,44 +101,17 @@ class Inspector:
                 return task_from_hash(name, task_id, fields)
         return None
 
-    def page(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        status: Status | None = None,
-        queue: str | None = None,
-        newest_first: bool = True,
-        accept: Callable[[Task], bool] = lambda _: True,
-    ) -> Page:
-        """A page of tasks by creation time, of all queues or one. Raises ValueError for a cursor that is none of ours.
-
-        The cursor names the last task seen, not a position, so tasks that come and go in between shift nothing.
-        """
-        names = [queue] if queue is not None else self.queue_names()
-        after = decode_cursor(cursor) if cursor else None
-        found: list[Task] = []
-        looked_at = 0
-        while len(found) <= limit and looked_at < SCAN_LIMIT:
-            entries = self._entries(names, after, newest_first)
-            if not entries:
-                return _page(found, limit, more=None)
-            for entry, task in zip(entries, self._records(entries), strict=True):
-                after = (entry[0], entry[1])
-                if task and (status is None or task.status is status) and accept(task):
-                    found.append(task)
-                if len(found) > limit:
-                    break
-            looked_at += len(entries)
-        return _page(found, limit, more=after)
+    def page(self, wanted: Filter = EVERYTHING, *, limit: int, cursor: str | None = None, newest_first: bool = True) -> Page:
+        """The next tasks that are asked for, by creation time. Raises ValueError for a cursor that is none of ours."""
+        return page(self, wanted, limit=limit, cursor=cursor, newest_first=newest_first)
 
     def state(self, name: str) -> QueueState:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
-        leases, parked = self._pipeline(lambda pipe: [pipe.zrange(keys.leases, 0, -1), pipe.smembers(keys.parked_types)])
-        bells, aside, paused, stale, scheduled, completed, failed, cancelled, *lengths = self._pipeline(
+        leases, parked = self.pipeline(lambda pipe: [pipe.zrange(keys.leases, 0, -1), pipe.smembers(keys.parked_types)])
+        bells, aside, paused, stale, scheduled, completed, failed, cancelled, *lengths = self.pipeline(
             lambda pipe: [
-                *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=SCAN) for key in (keys.pending, keys.pending + PAUSED)),
+                *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=BELLS) for key in (keys.pending, keys.pending + PAUSED)),
                 pipe.hgetall(keys.paused),
                 pipe.hget(keys.counters, "stale"),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
@@ -178,12 +141,12 @@ class Inspector:
     def workers(self, name: str) -> list[WorkerState]:
         """The workers of one queue whose lease has not ended."""
         keys = self._keys(name)
-        now, leases, infos = self._pipeline(
+        now, leases, infos = self.pipeline(
             lambda pipe: [pipe.time(), pipe.zrange(keys.leases, 0, -1, withscores=True), pipe.hgetall(keys.workers)]
         )
         now_ms = now[0] * 1000 + now[1] / 1000
         live = [(worker, ends_at) for worker, ends_at in leases if ends_at > now_ms]
-        held = self._pipeline(lambda pipe: [pipe.lrange(keys.processing(worker.decode()), 0, -1) for worker, _ in live])
+        held = self.pipeline(lambda pipe: [pipe.lrange(keys.processing(worker.decode()), 0, -1) for worker, _ in live])
         return [
             WorkerState(
                 id=worker.decode(),
@@ -209,7 +172,7 @@ class Inspector:
     def _keys(self, name: str) -> Keys:
         return self.queue(name).keys
 
-    def _pipeline(self, queue_commands: Callable[[Any], Sequence[Any]], *, garbage_ok: bool = False) -> list[Any]:
+    def pipeline(self, queue_commands: Callable[[Any], Sequence[Any]], *, garbage_ok: bool = False) -> list[Any]:
         """Run the read commands that `queue_commands` puts on a pipeline in one trip. With `garbage_ok` the error of a key
         of the wrong type stands in place of its reply; any other error is raised as usual."""
 
@@ -223,62 +186,8 @@ class Inspector:
 
         return self.link.run(action)
 
-    def _entries(
-        self, names: Sequence[str], after: tuple[float, str] | None, newest_first: bool
-    ) -> list[tuple[float, str, str]]:
-        """The next (created_at, id, queue) of all `names` in order, at most SCAN, beyond `after`."""
-        merged: list[tuple[float, str, str]] = []
-        read_to: list[tuple[float, str]] = []
-        for name in names:
-            rows, more = self._rows(self._keys(name).tasks, after, newest_first)
-            merged.extend((score, task_id, name) for task_id, score in rows)
-            if more:
-                task_id, score = rows[-1]
-                read_to.append((score, task_id))
-        merged.sort(reverse=newest_first)
-        if read_to:
-            # what a queue still has beyond its last row read may come before rows of other queues beyond that
-            bound = max(read_to) if newest_first else min(read_to)
-            merged = [e for e in merged if (e[:2] >= bound if newest_first else e[:2] <= bound)]
-        return merged[:SCAN]
-
-    def _rows(self, key: str, after: tuple[float, str] | None, newest_first: bool) -> tuple[list[tuple[str, float]], bool]:
-        """The next (id, score) of one sorted set beyond `after`, and whether there are more. The server can start at a
-        score only, so the rows of that score that were seen before are read over."""
-        offset = 0
-        while True:
-            rows = self._range(key, after[0] if after else None, newest_first, offset)
-            more = len(rows) == SCAN * 2
-            if after is not None:
-                rows = [(i, s) for i, s in rows if ((s, i) < after if newest_first else (s, i) > after)]
-            if rows or not more:
-                return rows, more
-            offset += SCAN * 2
-
-    def _range(self, key: str, score: float | None, newest_first: bool, offset: int) -> list[tuple[str, float]]:
-        start, end = ("+inf", "-inf") if newest_first else ("-inf", "+inf")
-        options: dict[str, Any] = {
-            "desc": newest_first,
-            "byscore": True,
-            "offset": offset,
-            "num": SCAN * 2,
-            "withscores": True,
-        }
-        raw: Any = self.link.run(lambda client: client.zrange(key, start if score is None else score, end, **options))
-        return [(member.decode(), found) for member, found in raw]
-
-    def _records(self, entries: Sequence[tuple[float, str, str]]) -> list[Task | None]:
-        hashes = self._pipeline(
-            lambda pipe: [pipe.hgetall(self._keys(queue).task(task_id)) for _, task_id, queue in entries],
-            garbage_ok=True,
-        )
-        return [
-            task_from_hash(queue, task_id, fields) if isinstance(fields, dict) and fields else None
-            for (_, task_id, queue), fields in zip(entries, hashes, strict=True)
-        ]
-
     def _oldest_wait_s(self, keys: Keys, limited: Sequence[str]) -> float | None:
-        tails = self._pipeline(
+        tails = self.pipeline(
             lambda pipe: [
                 *(pipe.lrange(key, -5, -1) for key in keys.waiting),
                 *(
@@ -296,7 +205,7 @@ class Inspector:
         ids = [head.decode() for head in heads if head is not None]
         if not ids:
             return None
-        now, *ready = self._pipeline(
+        now, *ready = self.pipeline(
             lambda pipe: [pipe.time(), *(pipe.hget(keys.task(task_id), "ready_at") for task_id in ids)], garbage_ok=True
         )
         moments = [int(moment) for moment in ready if isinstance(moment, bytes)]
@@ -306,25 +215,3 @@ class Inspector:
 def pause_from_hash(fields: Mapping[bytes, bytes]) -> Pause | None:
     """What the hash `:paused` says."""
     return Pause(int(fields[b"since"]), fields.get(b"reason", b"").decode()) if fields else None
-
-
-def encode_cursor(created_at_ms: float, task_id: str) -> str:
-    """A cursor that names the task to go on after."""
-    return base64.urlsafe_b64encode(f"{created_at_ms:.0f} {task_id}".encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> tuple[float, str]:
-    """The inverse of encode_cursor. Raises ValueError for anything else."""
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-        created_at, task_id = text.split(" ")
-        return float(int(created_at)), task_id
-    except (binascii.Error, UnicodeError, ValueError, OverflowError) as error:
-        raise ValueError("cursor: expected the value of X-Next-Cursor of an earlier answer") from error
-
-
-def _page(found: list[Task], limit: int, more: tuple[float, str] | None) -> Page:
-    if len(found) > limit:
-        last = found[limit - 1]
-        return Page(found[:limit], encode_cursor(last.created_at_ms, last.id))
-    return Page(found, encode_cursor(*more) if more else None)

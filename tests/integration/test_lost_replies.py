@@ -295,7 +295,17 @@ CASES: Mapping[str, Case] = {
     "queue names": Case(one("SMEMBERS"), read(lambda i: i.queue_names()), waiting),
     "locate": Case(("SMEMBERS", "EXISTS"), read(lambda i: i.locate("a")), waiting),
     "get": Case(("SMEMBERS", "HGETALL"), read(lambda i: i.get("c")), ended),
-    "page": Case(("SMEMBERS", "ZRANGE", "HGETALL"), read(lambda i: sorted(t.id for t in i.page(limit=9).tasks)), ended),
+    "page of a status": Case(
+        ("SMEMBERS", "ZRANGE", "LLEN", "LRANGE", "ZSCORE", "HGETALL"),
+        read(lambda i: sorted(t.id for t in i.page(Filter(status=Status.PROCESSING), limit=9).tasks)),
+        running,
+    ),
+    "page of the ended": Case(
+        ("SMEMBERS", "ZCARD", "ZRANGE", "ZSCORE", "HGETALL"),
+        read(lambda i: sorted(t.id for t in i.page(Filter(status=Status.FAILED), limit=9).tasks)),
+        ended,
+    ),
+    "page": Case(("SMEMBERS", "select", "HGETALL"), read(lambda i: sorted(t.id for t in i.page(limit=9).tasks)), ended),
     "state": Case(
         ("ZRANGE", "SMEMBERS", "LLEN", "LPOS", "ZCARD", "LRANGE", "HGETALL", "TIME", "HGET"),
         read(lambda i: i.state("default")),

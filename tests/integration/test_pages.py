@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Callable
 
 import pytest
 
-from taskq.queue import inspect
+from taskq.queue import pages
 from taskq.queue.connection import Link
-from taskq.queue.inspect import Inspector, decode_cursor, encode_cursor
+from taskq.queue.inspect import Inspector
+from taskq.queue.pages import decode_cursor, encode_cursor
 from taskq.queue.queue import Queue
+from taskq.queue.selection import EVERYTHING, Filter
 from taskq.task import Status, Task
-from tests.integration.steps import enqueued, joined, new, started
+from tests.integration.steps import enqueued, joined, members, new, started
 
 both_orders = pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
 
 
 def walk(
-    inspector: Inspector, limit: int = 7, between: Callable[[], object] = lambda: None, **conditions: object
+    inspector: Inspector,
+    wanted: Filter = EVERYTHING,
+    *,
+    limit: int = 7,
+    between: Callable[[], object] = lambda: None,
+    newest_first: bool = True,
 ) -> list[Task]:
     """Every task of every page."""
     found: list[Task] = []
     cursor: str | None = None
     while True:
-        page = inspector.page(limit=limit, cursor=cursor, **conditions)  # type: ignore[arg-type]
+        page = inspector.page(wanted, limit=limit, cursor=cursor, newest_first=newest_first)
         assert len(page.tasks) <= limit
         found += page.tasks
         cursor = page.cursor
@@ -73,7 +81,7 @@ def test_tasks_of_one_moment_come_in_the_order_of_their_ids(queue: Queue, inspec
 def test_a_walk_passes_a_moment_in_which_more_tasks_were_created_than_one_trip_reads(
     queue: Queue, inspector: Inspector, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr(inspect, "SCAN", 10)
+    monkeypatch.setattr(pages, "SCAN", 10)
     created = at_moments(queue, [1_000, *[2_000] * 45, 3_000])
 
     found = walk(inspector, newest_first=newest_first)
@@ -85,7 +93,7 @@ def test_a_walk_passes_a_moment_in_which_more_tasks_were_created_than_one_trip_r
 def test_such_a_moment_hides_nothing_of_other_queues(
     queue: Queue, link: Link, inspector: Inspector, prefix: str, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr(inspect, "SCAN", 10)
+    monkeypatch.setattr(pages, "SCAN", 10)
     created = at_moments(queue, [2_000] * 45)
     for name, moments in {"elsewhere": [1_999, 2_001] * 15, "third": [2_000] * 33}.items():
         created += at_moments(Queue(link, prefix=prefix, name=name), moments)
@@ -101,7 +109,7 @@ def test_such_a_moment_hides_nothing_of_other_queues(
 def test_a_walk_over_several_queues_is_in_one_order(
     queue: Queue, link: Link, inspector: Inspector, prefix: str, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr(inspect, "SCAN", 5)
+    monkeypatch.setattr(pages, "SCAN", 5)
     elsewhere = Queue(link, prefix=prefix, name="elsewhere")
     at_moments(queue, [1_000 + 3 * i for i in range(60)])
     at_moments(elsewhere, [1_001 + i for i in range(40)])
@@ -119,7 +127,7 @@ def test_a_walk_of_one_queue_gives_no_task_of_another(queue: Queue, link: Link, 
     at_moments(queue, [1, 2, 3])
     wanted = at_moments(elsewhere, [1, 2, 3])
 
-    assert ids(walk(inspector, queue="elsewhere", newest_first=False)) == wanted
+    assert ids(walk(inspector, Filter(queue="elsewhere"), newest_first=False)) == wanted
 
 
 @both_orders
@@ -159,15 +167,15 @@ def test_only_tasks_of_the_wanted_status_are_given(queue: Queue, inspector: Insp
     enqueued(queue)
     later = [enqueued(queue, delay_s=60) for _ in range(10)]
 
-    assert ids(walk(inspector, status=Status.COMPLETED)) == [attempt.id]
-    assert sorted(ids(walk(inspector, status=Status.SCHEDULED, limit=3))) == sorted(later)
-    assert walk(inspector, status=Status.FAILED) == []
+    assert ids(walk(inspector, Filter(status=Status.COMPLETED))) == [attempt.id]
+    assert sorted(ids(walk(inspector, Filter(status=Status.SCHEDULED), limit=3))) == sorted(later)
+    assert walk(inspector, Filter(status=Status.FAILED)) == []
 
 
 def test_only_accepted_tasks_are_given(queue: Queue, inspector: Inspector) -> None:
     queue.enqueue_many([new("a"), new("b"), new("a")])
 
-    found = walk(inspector, limit=1, accept=lambda task: task.type == "a")
+    found = walk(inspector, Filter(type="a"), limit=1)
 
     assert [task.type for task in found] == ["a", "a"]
 
@@ -182,15 +190,16 @@ def test_a_page_that_takes_everything_is_the_last(queue: Queue, inspector: Inspe
 def test_a_rare_status_gives_a_short_page_and_a_cursor_to_go_on_from(
     queue: Queue, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect, "SCAN", 10)
-    monkeypatch.setattr(inspect, "SCAN_LIMIT", 20)
+    monkeypatch.setattr(pages, "SCAN", 10)
+    monkeypatch.setattr(pages, "SCAN_LIMIT", 20)
+    monkeypatch.setattr(pages, "FEW", 0)
     created = at_moments(queue, list(range(1, 51)))
     queue.cancel(created[0])
 
-    first = inspector.page(limit=5, status=Status.CANCELLED)
+    first = inspector.page(Filter(status=Status.CANCELLED), limit=5)
 
     assert (first.tasks, first.cursor is None) == ([], False)
-    assert ids(walk(inspector, status=Status.CANCELLED)) == [created[0]]
+    assert ids(walk(inspector, Filter(status=Status.CANCELLED))) == [created[0]]
 
 
 def test_an_unreadable_record_is_left_out(queue: Queue, inspector: Inspector) -> None:
@@ -217,3 +226,81 @@ def coded(text: str) -> str:
 def test_a_cursor_that_is_none_of_ours_is_refused(queue: Queue, inspector: Inspector, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor: expected the value of X-Next-Cursor of an earlier answer"):
         inspector.page(limit=5, cursor=cursor)
+
+
+CONDITIONS = {
+    "any": Filter(),
+    "status": Filter(status=Status.PENDING),
+    "few": Filter(status=Status.CANCELLED),
+    "rest": Filter(type="a", tag="x"),
+    "period": Filter(queue="default", created_from_ms=2_010, created_until_ms=2_150),
+}
+
+
+class Bustle:
+    """Tasks of two queues that come and go at random, except for those that are `spared`."""
+
+    def __init__(self, queues: list[Queue], inspector: Inspector, seed: str) -> None:
+        self.dice = random.Random(seed)
+        self.queues = queues
+        self.inspector = inspector
+        self.more = 3
+        self.come()
+        self.spared = {task.id for task in self.dice.sample(self.stored(), 30)}
+
+    def stored(self) -> list[Task]:
+        found = [self.inspector.get(id_, queue=each.name) for each in self.queues for id_ in members(each, each.keys.tasks)]
+        return [task for task in found if task is not None]
+
+    def come(self) -> None:
+        """Some at random moments of creation, a third of them cancelled."""
+        for each in self.queues:
+            made = [new(self.dice.choice("ab"), tags=("x",) * self.dice.randrange(2)) for _ in range(30)]
+            each.enqueue_many(made)
+            for task in made:
+                moment = 2_000 + self.dice.randrange(200)
+                each.link.redis.hset(each.keys.task(task.id), "created_at", moment)
+                each.link.redis.zadd(each.keys.tasks, {task.id: moment})
+            for task in self.dice.sample(made, 10):
+                each.cancel(task.id)
+
+    def go_on(self) -> None:
+        for task in self.dice.sample(self.stored(), 12):
+            if task.id not in self.spared:
+                queue = self.inspector.queue(task.queue)
+                verbs: list[Callable[[str], object]] = [queue.cancel, queue.requeue, queue.delete]
+                self.dice.choice(verbs)(task.id)
+        for each in self.queues:
+            old = [
+                id_ for id_ in members(each, each.keys.cancelled) if id_ not in self.spared and self.dice.randrange(4) == 0
+            ]
+            for task_id in old:
+                each.link.redis.zadd(each.keys.cancelled, {task_id: 1})
+            each.trim(Status.CANCELLED, 60)
+        if self.more and self.dice.randrange(3) == 0:
+            self.more -= 1
+            self.come()
+
+
+@pytest.mark.parametrize("scan", [5, 1000])
+@pytest.mark.parametrize("name", CONDITIONS)
+@both_orders
+def test_a_walk_misses_nothing_and_repeats_nothing_whatever_happens_meanwhile(
+    queue: Queue, inspector: Inspector, monkeypatch: pytest.MonkeyPatch, name: str, scan: int, newest_first: bool
+) -> None:
+    """Tasks are created, cancelled, requeued, deleted and trimmed between any two pages."""
+    monkeypatch.setattr(pages, "SCAN", scan)
+    monkeypatch.setattr(pages, "SCAN_LIMIT", 4 * scan)
+    monkeypatch.setattr(pages, "FEW", 40)
+    inspector.queue("elsewhere").announce()
+    bustle = Bustle([queue, inspector.queue("elsewhere")], inspector, f"{name} {scan} {newest_first}")
+    wanted = CONDITIONS[name]
+    throughout = {task.id for task in bustle.stored() if task.id in bustle.spared and wanted.accepts(task)}
+
+    given = walk(inspector, wanted, limit=4, between=bustle.go_on, newest_first=newest_first)
+
+    keys = [(task.created_at_ms, task.id) for task in given]
+    assert keys == sorted(set(keys), reverse=newest_first)
+    assert throughout
+    assert throughout <= {task.id for task in given}
+    assert all(wanted.accepts(task) for task in given)

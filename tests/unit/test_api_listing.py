@@ -7,8 +7,9 @@ from falcon.testing import create_req
 
 from taskq.api.errors import ApiError
 from taskq.api.listing import Listing, next_link, read_listing
-from taskq.queue.inspect import decode_cursor, encode_cursor
-from taskq.task import Status, Task
+from taskq.queue.pages import decode_cursor, encode_cursor
+from taskq.queue.selection import Filter
+from taskq.task import ErrorKind, Status, Task
 
 ID = "5335d502-a2c7-4abd-9496-c64692b43869"
 
@@ -31,18 +32,24 @@ def test_every_parameter_is_read() -> None:
     listing = read(
         f"limit=500&cursor={cursor}&status=failed&type=a&queue=b&tag=c&order=asc&unknown=1"
         "&created_after=1970-01-01T00:00:01Z&created_before=1970-01-01T02:00:02%2B02:00"
+        "&error_kind=timeout&finished_after=1970-01-01T00:00:03Z&finished_before=1970-01-01T00:00:04Z"
     )
 
     assert listing == Listing(
         limit=500,
         cursor=cursor,
-        status=Status.FAILED,
-        type="a",
-        queue="b",
-        tag="c",
         newest_first=False,
-        since_ms=1000,
-        until_ms=2000,
+        wanted=Filter(
+            status=Status.FAILED,
+            type="a",
+            queue="b",
+            tag="c",
+            error_kind=ErrorKind.TIMEOUT,
+            created_from_ms=1000,
+            created_until_ms=2000,
+            finished_from_ms=3000,
+            finished_until_ms=4000,
+        ),
     )
 
 
@@ -91,40 +98,53 @@ def test_all_wrong_parameters_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listing", "accepted"),
+    ("conditions", "accepted"),
     [
-        (Listing(), True),
-        (Listing(type="echo"), True),
-        (Listing(type="sum"), False),
-        (Listing(tag="b"), True),
-        (Listing(tag="c"), False),
-        (Listing(since_ms=1000), True),
-        (Listing(since_ms=1001), False),
-        (Listing(until_ms=1001), True),
-        (Listing(until_ms=1000), False),
+        ({}, True),
+        ({"status": Status.FAILED}, True),
+        ({"status": Status.PENDING}, False),
+        ({"type": "echo"}, True),
+        ({"type": "sum"}, False),
+        ({"queue": "other"}, False),
+        ({"tag": "b"}, True),
+        ({"tag": "c"}, False),
+        ({"error_kind": ErrorKind.TIMEOUT}, True),
+        ({"error_kind": ErrorKind.MEMORY}, False),
+        ({"created_from_ms": 1000}, True),
+        ({"created_from_ms": 1001}, False),
+        ({"created_until_ms": 1001}, True),
+        ({"created_until_ms": 1000}, False),
+        ({"finished_from_ms": 2000}, True),
+        ({"finished_until_ms": 2000}, False),
     ],
 )
-def test_a_listing_accepts_what_was_asked_for(listing: Listing, accepted: bool) -> None:
-    assert listing.accepts(task(tags=("a", "b"), created_at_ms=1000)) is accepted
+def test_a_filter_accepts_what_was_asked_for(conditions: dict[str, Any], accepted: bool) -> None:
+    known = {"tags": ("a", "b"), "created_at_ms": 1000, "finished_at_ms": 2000, "error_detail": {"kind": "timeout"}}
+
+    assert Filter(**conditions).accepts(task(status=Status.FAILED, **known)) is accepted
+
+
+def test_a_task_that_has_not_ended_is_in_no_period_of_ends() -> None:
+    assert not Filter(finished_until_ms=2000).accepts(task(created_at_ms=1000))
 
 
 def test_a_page_starts_at_the_edge_of_the_period_or_at_the_clients_cursor() -> None:
     assert Listing().start() is None
-    assert Listing(since_ms=1000).start() is None
-    assert decode_cursor(Listing(until_ms=2000).start() or "") == (2000, "")
-    assert decode_cursor(Listing(since_ms=1000, newest_first=False).start() or "") == (1000, "")
-    assert Listing(cursor="x", until_ms=2000).start() == "x"
+    assert Listing(wanted=Filter(created_from_ms=1000)).start() is None
+    assert decode_cursor(Listing(wanted=Filter(created_until_ms=2000)).start() or "") == (2000, "")
+    assert decode_cursor(Listing(wanted=Filter(created_from_ms=1000), newest_first=False).start() or "") == (1000, "")
+    assert Listing(cursor="x", wanted=Filter(created_until_ms=2000)).start() == "x"
 
 
 @pytest.mark.parametrize(
     ("listing", "reached_ms", "more"),
     [
         (Listing(), 0, True),
-        (Listing(since_ms=1000), 1000, True),
-        (Listing(since_ms=1000), 999, False),
-        (Listing(until_ms=2000, newest_first=False), 1999, True),
-        (Listing(until_ms=2000, newest_first=False), 2000, False),
-        (Listing(until_ms=2000), 1, True),
+        (Listing(wanted=Filter(created_from_ms=1000)), 1000, True),
+        (Listing(wanted=Filter(created_from_ms=1000)), 999, False),
+        (Listing(wanted=Filter(created_until_ms=2000), newest_first=False), 1999, True),
+        (Listing(wanted=Filter(created_until_ms=2000), newest_first=False), 2000, False),
+        (Listing(wanted=Filter(created_until_ms=2000)), 1, True),
     ],
 )
 def test_there_is_no_next_page_once_the_rest_lies_beyond_the_period(listing: Listing, reached_ms: int, more: bool) -> None:

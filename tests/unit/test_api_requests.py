@@ -11,7 +11,8 @@ from taskq import __version__
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext
 from taskq.errors import QueueRefused, QueueUnavailable
-from taskq.queue.inspect import Inspector, Page
+from taskq.queue.inspect import Inspector
+from taskq.queue.pages import Page
 from taskq.queue.server import ServerReport
 
 
@@ -36,7 +37,7 @@ class FakeInspector:
     def queue_names(self) -> list[str]:
         return []
 
-    def page(self, **_: object) -> Page:
+    def page(self, *_: object, **__: object) -> Page:
         return Page([], None)
 
 
