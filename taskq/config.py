@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 _LISTEN, _URL = ("api", "listen"), ("redis", "url")
+_OPENING = (("api", "allow_unauthenticated"), ("api", "tokens_file"))
 _HEARTBEAT, _LEASE = ("leases", "heartbeat"), ("leases", "lease")
 _HEARTBEATS_PER_LEASE = 3
 """A live worker keeps its lease when two renewals in a row are late or lost."""
@@ -228,10 +229,9 @@ def _faults_across_keys(config: Config, given: _Given) -> list[Fault]:
     """What no key is to blame for alone. Silent about keys that already have a fault: their value is not the one meant."""
     faults = []
     listen, lease = given.top(_LISTEN), given.top(_LEASE) or given.top(_HEARTBEAT)
-    exposed = not config.api.listen.loopback and not config.api.allow_unauthenticated
-    if listen and exposed and not given.bad & {_LISTEN, ("api", "allow_unauthenticated")}:
-        expected = "a loopback address while api.allow_unauthenticated is false"
-        hint = "set api.allow_unauthenticated to true to serve everyone who can reach this address"
+    if listen and config.api.exposed and not given.bad & {_LISTEN, *_OPENING}:
+        expected = "a loopback address while there is no api.tokens_file and api.allow_unauthenticated is false"
+        hint = "set api.tokens_file, or api.allow_unauthenticated to true to serve everyone who can reach this address"
         faults.append(Fault(listen.place, listen.key, expected, quoted(str(config.api.listen)), hint))
     least_s = _HEARTBEATS_PER_LEASE * config.leases.heartbeat
     if lease and config.leases.lease < least_s and not given.bad & {_LEASE, _HEARTBEAT}:

@@ -99,6 +99,20 @@ def one_of(*words: str) -> Kind:
     return Kind(expected="one of " + ", ".join(words), parse=parse, words=lambda: words)
 
 
+def some_of(*words: str) -> Kind:
+    """Any number of words of a closed set, in any case; as a text, with commas."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [word for word in value.split(",") if word.strip()]
+        if not isinstance(value, (list, tuple)):
+            _refuse()
+        found = [word.strip().lower() if isinstance(word, str) else "" for word in value]
+        return tuple(found) if all(word in words for word in found) else _refuse()
+
+    return Kind(expected=f"a list of {', '.join(words)}", parse=parse, show=lambda value: f"[{', '.join(value)}]")
+
+
 def above_zero(kind: Kind) -> Kind:
     """The same kind without the zero, for values that would switch off what they measure."""
 
@@ -269,6 +283,11 @@ MODULES = Kind(
     expected="a list of module names such as myapp.tasks", parse=_modules, show=lambda value: f"[{', '.join(value)}]"
 )
 PATH = Kind(expected="a path", parse=_path)
+SOME_PATH = Kind(
+    expected="a path or null",
+    parse=lambda value: None if value in (None, "", "null") else _path(value),
+    show=lambda value: "null" if value is None else str(value),
+)
 ADDRESS = Kind(expected="an address such as 127.0.0.1:8080 or [::1]:8080", parse=_address)
 REMOTE_ADDRESS = Kind(expected="an address such as localhost:6379 or [::1]:6379", parse=_remote_address)
 PASSWORD = Kind(expected="a password", parse=str, show=lambda _: "***")

@@ -22,6 +22,7 @@ from taskq.configkinds import (
     PATH,
     REDIS_URL,
     SECONDS,
+    SOME_PATH,
     TRUTH,
     Address,
     Kind,
@@ -31,6 +32,7 @@ from taskq.configkinds import (
     masked_url,
     number,
     one_of,
+    some_of,
 )
 from taskq.configlimits import LIMITS
 from taskq.limits import TypeLimits
@@ -67,7 +69,8 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
-    """The HTTP interface. `processes` 0 means none here; `max_body` and `max_batch_body` are in bytes."""
+    """The HTTP interface. `processes` 0 means none here; `max_body` and `max_batch_body` are in bytes. With a
+    `tokens_file` every call needs a token but those to what `open` names; its path is relative to the working directory."""
 
     listen: Annotated[Address, ADDRESS] = Address("127.0.0.1", 8080)
     processes: Annotated[int, integer(0, 64)] = 1
@@ -75,6 +78,13 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     max_body: SomeBytes = 1024**2
     max_batch_body: SomeBytes = 16 * 1024**2
     allow_unauthenticated: Truth = False
+    tokens_file: Annotated[Path | None, SOME_PATH] = None
+    open: Annotated[tuple[str, ...], some_of("metrics", "docs", "ui", "version")] = ()
+
+    @property
+    def exposed(self) -> bool:
+        """True if others than this machine can reach an API that asks nobody for a token, and nobody said so."""
+        return not (self.listen.loopback or self.allow_unauthenticated or self.tokens_file)
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import falcon
 
 from taskq.api import errors
+from taskq.api.access import Access
 from taskq.api.actions import OperationItem, OperationList, OperationStop, TaskActions
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
@@ -23,7 +24,7 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(context: ApiContext) -> App:
     """The WSGI application. It is called from several threads at once; all its state is in `context`."""
-    app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), KnownMethods()])
+    app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), Access(context), KnownMethods()])
     errors.install(app)
     waits = Waits(context)
     app.add_route("/tasks", Tasks(context, waits))

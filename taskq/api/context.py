@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from taskq.catalog import TypeInfo
 from taskq.queue.inspect import Inspector
 from taskq.registry import Registry
+from taskq.tokens import Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,7 @@ class ApiSettings:
     """`max_body_bytes` bounds a request's body after any chunked coding is undone, `max_batch_bytes` that of a batch;
     `default_queue` and `default_max_retry` are for tasks that name none; `threads` requests are handled at once, of at most
     `connection_limit` connections, and a connection that stays silent for `channel_timeout_s` is closed. Of what an attempt
-    printed the newest `output_max_bytes` are shown."""
+    printed the newest `output_max_bytes` are shown. `open` names what needs no token."""
 
     max_body_bytes: int = 1 << 20
     max_batch_bytes: int = 1 << 24
@@ -25,17 +26,20 @@ class ApiSettings:
     connection_limit: int = 1000
     channel_timeout_s: int = 30
     output_max_bytes: int = 1 << 16
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
     """`draining` answers at once, from any thread, whether the service takes no new tasks any more. `registry` has the
     types whose handlers this process knows; their own defaults hold where a request says nothing.`own_queues` are those
-    that the pools of this service serve, `own_types` what it publishes about the types of `registry`."""
+    that the pools of this service serve, `own_types` what it publishes about the types of `registry`. With
+    `tokens` None everybody may do everything."""
 
     inspector: Inspector
     registry: Registry = field(default_factory=Registry)
     own_queues: frozenset[str] = frozenset()
     own_types: Mapping[str, TypeInfo] = field(default_factory=dict)
     settings: ApiSettings = ApiSettings()
+    tokens: Tokens | None = None
     draining: Callable[[], bool] = lambda: False

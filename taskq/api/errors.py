@@ -24,7 +24,9 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "bad_request": 400,
         "invalid_body": 400,
         "type_required": 400,
+        "unauthorized": 401,
         "cross_site": 403,
+        "forbidden": 403,
         "not_found": 404,
         "task_not_found": 404,
         "type_not_found": 404,
@@ -75,7 +77,7 @@ _HTTP_CODES: Mapping[int, str] = MappingProxyType({404: "not_found", 405: "metho
 class ApiError(TaskqError):
     """A request that is not carried out. `code` is a word of STATUS; each of `errors` has a `detail`, and under `pointer`
     (a JSON pointer into the body), `parameter` (of the query) or `header` where it belongs. `members` are further ones of
-    the answer, such as the id of the task that stands in the way."""
+    the answer, such as the id of the task that stands in the way; `challenge` is the value of WWW-Authenticate."""
 
     def __init__(
         self,
@@ -85,12 +87,14 @@ class ApiError(TaskqError):
         errors: Sequence[Mapping[str, str]] = (),
         retry: bool = False,
         members: Mapping[str, Any] = MappingProxyType({}),
+        challenge: str | None = None,
     ) -> None:
         super().__init__(sentence)
         self.code = code
         self.errors = errors
         self.retry = retry
         self.members = members
+        self.challenge = challenge
 
 
 def problem(
@@ -139,6 +143,8 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
 
 
 def _from_api(req: falcon.Request, resp: falcon.Response, error: ApiError, _params: dict[str, Any]) -> None:
+    if error.challenge is not None:
+        resp.set_header("WWW-Authenticate", error.challenge)
     _answer(req, resp, error.code, str(error), errors=error.errors, retry=error.retry, members=error.members)
 
 

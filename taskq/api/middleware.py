@@ -14,6 +14,7 @@ from falcon.constants import COMBINED_METHODS
 
 from taskq.api.errors import ApiError
 from taskq.log import emit
+from taskq.tokens import Token
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}\Z")
 """An X-Request-ID that is taken from the client; any other is replaced, because it ends up in logs and headers."""
@@ -43,6 +44,7 @@ class RequestLog:
             status=resp.status_code,
             duration_s=round(time.perf_counter() - req.context.began_at, 6),
             request_id=req.context.request_id,
+            caller=_token_name(req),
         )
 
 
@@ -63,6 +65,12 @@ class KnownMethods:
     ) -> None:
         if req.method not in COMBINED_METHODS:
             raise falcon.HTTPMethodNotAllowed([m for m in _OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
+
+
+def _token_name(req: falcon.Request) -> str | None:
+    """Who it was: the name of the token, which is no secret."""
+    token: Token | None = getattr(req.context, "token", None)
+    return token.name if token else None
 
 
 def _identify(req: falcon.Request) -> None:

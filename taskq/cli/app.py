@@ -7,6 +7,7 @@ import click
 from taskq import __version__
 from taskq.cli.service import api, run, worker
 from taskq.cli.settings import config_group
+from taskq.cli.tokens import token_group
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +21,5 @@ def main() -> None:
     cli(prog_name="taskq")
 
 
-for command in (run, worker, api, config_group):
+for command in (run, worker, api, config_group, token_group):
     cli.add_command(command)

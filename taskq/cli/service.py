@@ -28,6 +28,7 @@ from taskq.supervisor.child import Service
 from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.slots import Board
 from taskq.supervisor.supervisor import Supervisor
+from taskq.tokens import read_tokens
 
 BACKLOG = 1024
 SPARE_SEATS = 16
@@ -80,6 +81,7 @@ def api(config_path: Path | None, **options: Any) -> int:
 def serve(load: Callable[[], config.Config]) -> int:
     """Build the service that the configuration describes and run it to its end."""
     settings = load()
+    tokens = read_tokens(settings.api.tokens_file) if settings.api.tokens_file else None
     log.set_up(level=settings.logging.level, format_=settings.logging.format)
     log.identify(process="supervisor")
     set_default(partial(Queue, place_of(settings)))  # where tasks that submit tasks do so, whatever flags there were
@@ -102,6 +104,7 @@ def serve(load: Callable[[], config.Config]) -> int:
         outputs=Outputs(),
         sock=sock,
         embedded=plan,
+        tokens=tokens,
     )
     return Supervisor(service, load).run()
 

@@ -10,6 +10,7 @@ import click
 from taskq import config
 from taskq.cli.common import config_option, guarded
 from taskq.errors import ExitCode
+from taskq.tokens import read_tokens
 
 
 @click.group(name="config")
@@ -22,7 +23,9 @@ def config_group() -> None:
 @guarded
 def check(config_path: Path | None) -> int:
     """Check every setting and name all faults at once."""
-    config.load(config_path, environ=os.environ, flags={}, cwd=Path.cwd())
+    loaded = config.load(config_path, environ=os.environ, flags={}, cwd=Path.cwd())
+    if loaded.config.api.tokens_file:
+        read_tokens(loaded.config.api.tokens_file)
     click.echo("configuration ok", err=True)
     return ExitCode.OK
 

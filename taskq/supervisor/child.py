@@ -50,6 +50,7 @@ from taskq.supervisor.signals import STACKS, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.supervisor.warden import watch
 from taskq.task import Status
+from taskq.tokens import Tokens
 from taskq.worker.capture import Capture
 from taskq.worker.control import State
 from taskq.worker.executor import Defaults
@@ -62,7 +63,8 @@ WORKER_EXITS = {"drained": 0, "recycled": 0, "lease_lost": 75, "refused": 76}
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """What every child of one service is made from; built before the first fork. `sock` is None without an API."""
+    """What every child of one service is made from; built before the first fork. `sock` is None without an
+    API, `tokens` None where nobody needs one."""
 
     config: Config
     registry: Registry
@@ -73,6 +75,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Outputs
     sock: socket.socket | None
     embedded: EmbeddedPlan | None
+    tokens: Tokens | None = None
 
 
 def fork(target: Callable[..., None], *args: Any) -> BaseProcess:
@@ -185,6 +188,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
         default_max_retry=config.tasks.defaults.max_retry,
         threads=config.api.threads,
         output_max_bytes=config.tasks.output_max,
+        open=config.api.open,
     )
     app = create_app(
         ApiContext(
@@ -193,6 +197,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
             own_queues=frozenset(pool.queue for pool in config.pools.values()),
             own_types=Catalog.decode(service.catalog.text).types,
             settings=settings,
+            tokens=service.tokens,
             draining=lambda: service.board.draining,
         )
     )

@@ -23,7 +23,7 @@ from taskq import log
 from taskq.catalog import publish
 from taskq.children import become_subreaper
 from taskq.config import Config
-from taskq.errors import ConfigError, ExitCode, StartupError
+from taskq.errors import ConfigError, ExitCode, Fault, StartupError
 from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.supervisor.broker import Broker
@@ -35,6 +35,7 @@ from taskq.supervisor.staff import Staff
 from taskq.supervisor.strays import end_strays
 from taskq.supervisor.systemd import Notifier
 from taskq.supervisor.warden import mark
+from taskq.tokens import read_tokens
 from taskq.worker.worker import STOP_SIGNAL
 
 TICK_S = 0.5
@@ -213,23 +214,31 @@ class Supervisor:
     def _reload(self) -> None:
         """Put a new configuration in force, child by child; what was opened before the first fork stays as it is."""
         try:
-            config = self.reload()
+            config = self._in_force(self.reload())
+            tokens = read_tokens(config.api.tokens_file) if config.api.tokens_file else None
         except ConfigError as error:
             for fault in error.faults:
                 emit("supervisor.refused", logging.ERROR, str(fault))
             return
-        old = self.service.config
-        api = msgspec.structs.replace(config.api, listen=old.api.listen, processes=old.api.processes)
-        config = msgspec.structs.replace(config, redis=old.redis, api=api)
         catalog = publish(self.service.registry, config.tasks.defaults)
         limits = limits_of(self.service.registry, config.tasks.limits)
-        service = msgspec.structs.replace(self.service, config=config, catalog=catalog, limits=limits)
+        service = msgspec.structs.replace(self.service, config=config, catalog=catalog, limits=limits, tokens=tokens)
         self.service = self.staff.service = service
         log.set_up(level=config.logging.level, format_=config.logging.format)
         self.staff.set_seats()
         self._stop_fronts()
         self.nurse.quit()
         emit("supervisor.reloaded")
+
+    def _in_force(self, config: Config) -> Config:
+        """The new configuration with what was opened before the first fork. Raises ConfigError when that would leave an
+        address that others can reach without protection."""
+        old = self.service.config
+        api = msgspec.structs.replace(config.api, listen=old.api.listen, processes=old.api.processes)
+        if api.exposed:
+            expected = f"a file of tokens while the API listens on {api.listen}, which takes a restart to change"
+            raise ConfigError([Fault("reload", "api.tokens_file", expected, "none")])
+        return msgspec.structs.replace(config, redis=old.redis, api=api)
 
     # -- time
 

@@ -15,7 +15,7 @@ from taskq.units import DURATION, SIZE
 Faults = Callable[..., list[str]]
 
 SECTIONS = "redis, api, tasks, pools, schedules, leases, retention, logging"
-API_KEYS = "listen, processes, threads, max_body, max_batch_body, allow_unauthenticated"
+API_KEYS = "listen, processes, threads, max_body, max_batch_body, allow_unauthenticated, tokens_file, open"
 POOL_KEYS = "queue, workers, max_tasks, max_memory, nice, drain"
 NAME = "a name of 1 to 128 letters, digits, _ . or -"
 ADDRESS = "an address such as 127.0.0.1:8080 or [::1]:8080"
@@ -225,8 +225,8 @@ def test_an_unknown_flag_key_is_refused(faults: Faults) -> None:
 
 
 def test_listening_beyond_loopback_is_refused_without_leave(faults: Faults) -> None:
-    expected = "expected a loopback address while api.allow_unauthenticated is false, got"
-    hint = "set api.allow_unauthenticated to true to serve everyone who can reach this address"
+    expected = "expected a loopback address while there is no api.tokens_file and api.allow_unauthenticated is false, got"
+    hint = "set api.tokens_file, or api.allow_unauthenticated to true to serve everyone who can reach this address"
 
     assert faults("api:\n  listen: 0.0.0.0:80", {"SERVER_PORT": "90"}) == [
         f"c.yaml:2: api.listen: {expected} '0.0.0.0:90'; {hint}"
