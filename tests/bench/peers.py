@@ -120,7 +120,7 @@ _ALL = (
     Peer(
         name="arq",
         program="with_arq.py",
-        worker=("{bin}/arq", "with_arq.WorkerSettings"),
+        worker=("{bin}/arq", "with_arq.WorkerSettings", "--custom-log-dict", "with_arq.LOGGING"),
         tasks=4_000,
         settings="max_jobs 100, poll_delay 10 ms",
         requires=("arq", "hiredis"),
@@ -151,7 +151,7 @@ _ALL = (
         worker=("node", "{program}", "work"),
         tasks=30_000,
         settings="Node, concurrency 50",
-        requires=("bullmq",),
+        requires=("bullmq", "ioredis"),
         version_of="bullmq",
         node=True,
         copies=True,

@@ -19,6 +19,9 @@ async def noop(_: dict[str, Any], n: int, ms: int) -> None:
     body.work(n, ms)
 
 
+LOGGING = {"version": 1, "loggers": {"arq": {"level": "WARNING"}}}
+
+
 class WorkerSettings:
     """What arq reads."""
 

@@ -11,11 +11,13 @@ from huey import RedisHuey
 huey = RedisHuey("bench", url=os.environ["BENCH_REDIS"])
 
 
-@huey.task(name="noop")
+@huey.task()
 def noop(n: int, ms: int) -> None:
     """The body of every peer's task."""
     body.work(n, ms)
 
 
 if __name__ == "__main__":
-    producer.run(noop)
+    from with_huey import noop as sent  # the name that the consumer knows it by
+
+    producer.run(sent)

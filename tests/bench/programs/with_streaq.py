@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 
 import body
 import producer
 from streaq import Worker
 
+logging.getLogger("streaq").addFilter(lambda record: record.levelno >= logging.WARNING)
 worker = Worker(redis_url=os.environ["BENCH_REDIS"], concurrency=16)
 
 
