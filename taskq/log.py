@@ -9,6 +9,7 @@ captured output as well.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from pythonjsonlogger.json import JsonFormatter
+import msgspec
 
 EVENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -88,6 +89,8 @@ LEVELS = ("debug", "info", "warning", "error")
 TASK_LOGGER = "taskq.task"
 """The logger behind `Context.log`: the only one of ours whose lines are the handler's."""
 
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _root = logging.getLogger("taskq")
 _identity: dict[str, Any] = {}
 _task: dict[str, Any] = {}
@@ -135,7 +138,10 @@ def emit(event: str, /, level: int = logging.INFO, message: str = "", **fields: 
     """Log one event with its fields. Raises KeyError for a word that is not in EVENTS."""
     if not _root.isEnabledFor(level):
         return
-    _root.log(level, message or EVENTS[event], extra={"event": event, **{k: v for k, v in fields.items() if v is not None}})
+    # what Logger.log does, without a search for the line of code that called: nobody is told
+    record = logging.LogRecord(_root.name, level, "", 0, message or EVENTS[event], (), None)
+    vars(record).update({key: value for key, value in fields.items() if value is not None}, event=event)
+    _root.handle(record)
 
 
 class _OneWrite(logging.Handler):
@@ -156,35 +162,35 @@ class _OneWrite(logging.Handler):
             self.handleError(record)
 
 
-class _Json(JsonFormatter):
-    def __init__(self) -> None:
-        super().__init__("%(message)s", rename_fields={}, json_ensure_ascii=False)
+class _Json(logging.Formatter):
+    """One JSON object: time, level, event, who speaks, the fields of the line, message."""
 
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        own: dict[str, Any] = {}
-        super().add_fields(own, record, message_dict)
-        log_data["time"] = _moment(record)
-        log_data["level"] = record.levelname.lower()
-        log_data["event"] = own.pop("event", record.name)
-        message = own.pop("message", "")
-        log_data.update(_identity)
-        log_data.update(_task)
-        log_data.update(own)
-        log_data["message"] = message
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        line = {"time": _moment(record), "level": record.levelname.lower(), "event": record.name, **_identity, **_task}
+        line.update(fields)
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack_info"] = self.formatStack(record.stack_info)
+        line["message"] = record.getMessage()
+        try:
+            return _encode(line).decode()
+        except (UnicodeEncodeError, TypeError):  # half of a surrogate pair, or keys that only Python knows
+            return json.dumps(line, default=str, skipkeys=True)
 
 
 class _Console(logging.Formatter):
     """One line for people: time, level, event, the fields that differ, message."""
 
     _COLOURS: Mapping[int, str] = MappingProxyType({logging.WARNING: "33", logging.ERROR: "31", logging.DEBUG: "2"})
-    _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
         self.colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {k: v for k, v in vars(record).items() if k not in self._STANDARD}
+        fields = {k: v for k, v in vars(record).items() if k not in _STANDARD and k != "event"}
         shown = " ".join(f"{key}={value}" for key, value in {**_identity, **_task, **fields}.items())
         event = getattr(record, "event", record.name)
         line = _printable(f"{_moment(record)[11:23]} {record.levelname.lower():7} {event:22} {record.getMessage()}  {shown}")
