@@ -148,8 +148,9 @@ LEASES = [
     lua(
         "extend: lapsed lease revived", "extend", "if ends_at and tonumber(ends_at) > now then", "if ends_at then", "extend"
     ),
-    lua("gap: held against leases", "lib/gap", "if gap > pause then", "if false then", "extend"),
-    lua("gap: lapsed leases revived", "lib/gap", "leases, last, '+inf'", "leases, '-inf', '+inf'", "extend"),
+    lua("gap: held against leases", "lib/gap", "if gap > pause or", "if", "extend"),
+    lua("gap: clock put back not noticed", "lib/gap", " or gap < 0 then", " then", "clock"),
+    lua("gap: lapsed leases revived", "lib/gap", "gap < 0 and '-inf' or last", "'-inf'", "extend"),
     lua("reap: lease not looked at", "reap", "if ends_at and tonumber(ends_at) > now then", "if false then", "reap"),
     lua(
         "leave: worker forgotten with what it holds",
@@ -329,7 +330,7 @@ OPERATIONS = [
 CONNECTION = [
     python(
         "connection: client retries behind our back",
-        "queue/connection",
+        "queue/clients",
         "Retry(NoBackoff(), 0)",
         "Retry(NoBackoff(), 3)",
         "connection",
