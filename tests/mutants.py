@@ -327,6 +327,18 @@ OPERATIONS = [
     ),
 ]
 
+STATS = [
+    lua(
+        "stats: a repeated settle counted again",
+        "lib/fence",
+        "return record[4] == verb and",
+        "tally_run(verb, record[7], 0)\n  return record[4] == verb and",
+        "stats",
+    ),
+    lua("stats: durations not summed", "lib/tally", "if ms > 0 then", "if false then", "stats"),
+    lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
+]
+
 CONNECTION = [
     python(
         "connection: client retries behind our back",
@@ -390,7 +402,7 @@ LIMITS = [
     ),
 ]
 
-MUTATIONS = LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + OPERATIONS + CONNECTION
+MUTATIONS = STATS + LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + OPERATIONS + CONNECTION
 
 
 def main() -> int:

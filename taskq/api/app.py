@@ -11,6 +11,7 @@ from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.longpoll import Waits
+from taskq.api.metrics import Metrics
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
@@ -51,6 +52,7 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/schedules/{name}/run", ScheduleRun(context))
     app.add_route("/workers", Workers(context))
     app.add_route("/workers/{worker_id}", WorkerItem(context))
+    app.add_route("/metrics", Metrics(context))
     app.add_route("/health", Health(context))
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(context))

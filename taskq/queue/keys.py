@@ -34,6 +34,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
     :reply:<token>           string  what a call was answered, as JSON, in case that its reply was lost; expires
     :reaper                  string  when a reaper last looked, ms
+    :stats                   hash    what became of attempts, `<event>:<part>:<type>` to how often; `queue/stats.py` knows it
     :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
 
     outside any queue
@@ -93,6 +94,7 @@ class Keys:
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
         self.counters = f"{tag}:counters"
+        self.stats = f"{tag}:stats"
         self.queues = queues_key(prefix)
         self.schedules = schedules_key(prefix)
         self.seen = f"{self.schedules}:seen"

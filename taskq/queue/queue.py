@@ -166,19 +166,19 @@ class Queue:
     def retry(self, worker_id: str, attempt: Attempt, delay_s: float, error: str, detail: ErrorDetail) -> Verdict:
         """Schedule another attempt in `delay_s` seconds and count one retry."""
         args = [worker_id, attempt.id, attempt.attempt, _ms(delay_s), error, detail_json(detail)]
-        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "scheduled", "pending", "limits")]
+        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "scheduled", "pending", "limits", "stats")]
         return Verdict(self.link.script(load("retry"), keys, args)[0].decode())
 
     def fail(self, worker_id: str, attempt: Attempt, error: str, detail: ErrorDetail) -> Verdict:
         """End the task as failed."""
         args = [worker_id, attempt.id, attempt.attempt, error, detail_json(detail)]
-        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "failed", "pending", "limits")]
+        keys = [self.keys.processing(worker_id), *self._names("task_prefix", "failed", "pending", "limits", "stats")]
         return Verdict(self.link.script(load("fail"), keys, args)[0].decode())
 
     def release(self, worker_id: str, attempt: Attempt) -> Verdict:
         """Put the task back at the head of its queue; nothing is counted."""
         keys = [*self._names(*self._lists()), self.keys.processing(worker_id)]
-        keys += self._names("task_prefix", "paused", "limits")
+        keys += self._names("task_prefix", "paused", "limits", "stats")
         args = [worker_id, attempt.id, attempt.attempt]
         return Verdict(self.link.script(load("release"), keys, args)[0].decode())
 
@@ -206,7 +206,7 @@ class Queue:
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
-            *self._names("leases", "task_prefix", "failed", "paused", "limits", "reply_prefix"),
+            *self._names("leases", "task_prefix", "failed", "paused", "limits", "reply_prefix", "stats"),
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
         moved: list[Reaped] = []
@@ -228,7 +228,9 @@ class Queue:
 
     def expire(self) -> bool:
         """End waiting tasks that may not start any more, at most BATCH; returns whether there are more."""
-        keys = (*self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused", "limits", "reply_prefix")
+        keys = (
+            *self._lists(), "scheduled", "failed", "expiring", "task_prefix", "paused", "limits", "reply_prefix", "stats",
+        )  # fmt: skip
         with self._unanswered.token("expire") as token:
             more, *ended = self._script("expire", *keys, args=[BATCH, _ms(RECHECK_S), token])
         self._log_expired(ended)
@@ -277,7 +279,7 @@ class Queue:
         keys = self.keys
         return [
             keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix, keys.unreadable,
-            keys.failed, keys.limits, keys.paused,
+            keys.failed, keys.limits, keys.paused, keys.stats,
         ]  # fmt: skip
 
     def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:

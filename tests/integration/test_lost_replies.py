@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -413,7 +414,18 @@ def perform(case: Case, proxy: FaultProxy, queue: Queue) -> tuple[Any, Any]:
     now = now_ms(queue)
     keys: Any = sorted(queue.link.redis.scan_iter(match=f"{{{queue.keys.prefix}[:}}]*", count=10_000))
     stored = {key.decode().split("}", 1)[1]: value_of(queue, key) for key in keys if b":reply:" not in key}
+    stored[":stats"] = without_durations(stored.get(":stats", {}))
     return plain(msgspec.to_builtins(answer), now), plain(stored, now)
+
+
+def without_durations(stats: Mapping[bytes, bytes]) -> Counter[str]:
+    """How often each event was counted, whatever the buckets of the durations."""
+    counts: Counter[str] = Counter()
+    for field, number in stats.items():
+        event, part, type_ = field.decode().split(":", 2)
+        if part != "ms":
+            counts[f"{event}:{'bucket' if part.isdigit() else part}:{type_}"] += int(number)
+    return counts
 
 
 def value_of(queue: Queue, key: bytes) -> Any:

@@ -31,6 +31,7 @@ ONLY_IN = {
     "hiredis": "queue",
     "falcon": "api",
     "waitress": "api",
+    "prometheus_client": "api",
     "subprocess": "supervisor",
     "multiprocessing": "supervisor",
 }

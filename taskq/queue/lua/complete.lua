@@ -10,7 +10,8 @@
 -- KEYS[8] failed
 -- KEYS[9] limits
 -- KEYS[10] paused
--- KEYS[11] completed
+-- KEYS[11] stats
+-- KEYS[12] completed
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -19,10 +20,11 @@
 -- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
-local failed, limits, paused, completed = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local failed, limits, paused = KEYS[8], KEYS[9], KEYS[10]
+local stats, completed = KEYS[11], KEYS[12]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now ring room vacate occupy park admit parked take wake expire overdue start claim fence
+-- include now ring room vacate occupy park admit parked take wake tally expire overdue start claim fence
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',

@@ -9,6 +9,7 @@
 -- KEYS[6] failed
 -- KEYS[7] paused
 -- KEYS[8] limits
+-- KEYS[9] stats
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -17,12 +18,12 @@
 -- ARGV[6] detail of the error as JSON
 -- RETURNS {'ok'} or {'stale'}
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local task_prefix, failed, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local task_prefix, failed, paused, limits, stats = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local worker_id, id, attempt, max_crashes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
 local verb = 'crash'
--- include now aside ring push room park wake crash vacate fence
+-- include now aside ring push room park wake tally crash vacate fence
 local verdict = fence(verb)
 if verdict == 'ok' then
   count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn'))

@@ -11,15 +11,16 @@
 -- KEYS[8] paused
 -- KEYS[9] limits
 -- KEYS[10] reply_prefix
+-- KEYS[11] stats
 -- ARGV[1] most: the most tasks to look at
 -- ARGV[2] recheck: the ms until one that cannot be ended now is looked at again
 -- ARGV[3] token of this call, the same when it is repeated
 -- RETURNS 1 when there is more to do at once or 0, then for each task that was ended: its id, attempt and type
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, expiring, task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local reply_prefix = KEYS[10]
+local reply_prefix, stats = KEYS[10], KEYS[11]
 local most, recheck, token = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
--- include now aside wake expire unlist unpark told
+-- include now aside wake tally expire unlist unpark told
 local before = told_before()
 if before then
   return before

@@ -11,6 +11,7 @@
 -- KEYS[8] paused
 -- KEYS[9] limits
 -- KEYS[10] reply_prefix
+-- KEYS[11] stats
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
 -- ARGV[3] max_crashes
@@ -21,10 +22,11 @@
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, failed, paused, limits, reply_prefix = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local stats = KEYS[11]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most, token = tonumber(ARGV[6]), ARGV[7]
 local verb = 'reap'
--- include now aside ring push room park wake crash vacate told
+-- include now aside ring push room park wake tally crash vacate told
 local before = told_before()
 if before then
   return before

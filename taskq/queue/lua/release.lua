@@ -7,15 +7,16 @@
 -- KEYS[5] task_prefix
 -- KEYS[6] paused
 -- KEYS[7] limits
+-- KEYS[8] stats
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
 -- RETURNS {'ok'} or {'stale'}
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7]
+local task_prefix, paused, limits, stats = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, id, attempt = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include now aside ring push room park vacate fence
+-- include now aside ring push room park vacate tally fence
 local verdict = fence('release')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'pending', 'settled', 'release', 'ready_at', now, 'updated_at', now)

@@ -5,6 +5,7 @@
 -- KEYS[3] scheduled
 -- KEYS[4] pending
 -- KEYS[5] limits
+-- KEYS[6] stats
 -- ARGV[1] worker_id
 -- ARGV[2] id
 -- ARGV[3] attempt
@@ -12,11 +13,12 @@
 -- ARGV[5] error
 -- ARGV[6] detail of the error as JSON
 -- RETURNS {'ok'} or {'stale'}
-local processing, task_prefix, scheduled, pending, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local processing, task_prefix, scheduled = KEYS[1], KEYS[2], KEYS[3]
+local pending, limits, stats = KEYS[4], KEYS[5], KEYS[6]
 local worker_id, id, attempt, delay = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
--- include now ring room vacate fence
+-- include now ring room vacate tally fence
 local verdict = fence('retry')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'scheduled', 'settled', 'retry', 'error', err, 'error_detail', detail,

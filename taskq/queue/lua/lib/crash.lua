@@ -1,4 +1,4 @@
--- What becomes of a claim whose worker or own process is gone. Needs: push, park, wake, failed, verb, max_crashes, err, detail, now.
+-- What becomes of a claim whose worker or own process is gone. Needs: push, park, wake, tally, failed, verb, max_crashes, err, detail, now.
 -- `moved` collects the reply.
 local moved = {}
 
@@ -19,8 +19,10 @@ local function count_crash(id, key, record)
   else
     redis.call('HSET', key, 'status', 'failed', 'settled', verb, 'finished_at', now, 'updated_at', now)
     redis.call('ZADD', failed, now, id)
+    tally('bury', 'end', record[5], 1)
     wake(id, record[7])
   end
+  tally('die', string.match(detail, '"signal":"(%u+)"') or string.find(detail, '"exit_code"') and 'exit' or 'silent', record[5], 1)
   for _, value in ipairs({id, record[4] or '0', crashes < max_crashes and 'pending' or 'failed', crashes, record[5] or ''}) do
     moved[#moved + 1] = value
   end

@@ -1,4 +1,4 @@
--- Ends a task that has waited longer than it may. Needs: wake, failed, now.
+-- Ends a task that has waited longer than it may. Needs: wake, tally, failed, now.
 local EXPIRED = 'expired before it could start'
 local EXPIRED_DETAIL = '{"kind":"expired","message":"' .. EXPIRED .. '"}'
 
@@ -7,5 +7,7 @@ local function expire(id, key)
     'finished_at', now, 'updated_at', now)
   redis.call('HDEL', key, 'run_at')
   redis.call('ZADD', failed, now, id)
-  wake(id, redis.call('HGET', key, 'awaited'))
+  local record = redis.call('HMGET', key, 'awaited', 'type')
+  tally('expire', 'end', record[2], 1)
+  wake(id, record[1])
 end

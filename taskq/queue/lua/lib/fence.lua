@@ -1,4 +1,4 @@
--- Decides whether this attempt may still write. Needs: vacate, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
+-- Decides whether this attempt may still write. Needs: vacate, tally, now, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
 -- the end of the task.
 -- 'ok': the caller owns the task, and its claim has been taken off the list and its place, if it had one, is
 -- free. 'repeat': this very settle was done before and
@@ -6,7 +6,8 @@
 local awaited
 
 local function fence(verb)
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited', 'turn')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited', 'turn', 'type',
+    'started_at')
   awaited = record[5]
   if record.err or record[2] ~= worker_id or record[3] ~= attempt then
     return 'stale'
@@ -15,6 +16,7 @@ local function fence(verb)
     if record[6] then
       vacate(worker_id, id .. ' ' .. attempt)
     end
+    tally_run(verb, record[7], math.max(0, now - (tonumber(record[8]) or now)))
     return 'ok'
   end
   return record[4] == verb and 'repeat' or 'stale'

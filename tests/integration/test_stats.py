@@ -1,0 +1,104 @@
+"""What became of attempts is counted by the step that ends them: once, whatever is repeated or overtaken."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import taskq.queue
+from taskq.queue import stats
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import Queue
+from taskq.queue.stats import BOUNDS_S, Counted
+from taskq.task import ErrorDetail, ErrorKind, Verdict
+from tests.integration.steps import DETAIL, SETTLES, claim, enqueued, joined, started
+
+KILLED = ErrorDetail(kind=ErrorKind.CRASH, message="killed", signal="SIGKILL")
+
+
+def counted(queue: Queue) -> Counted:
+    return stats.counted(Inspector(queue.link, prefix=queue.keys.prefix), queue.name)
+
+
+@pytest.mark.parametrize("verb", SETTLES)
+def test_a_settle_is_counted_once_however_often_it_is_repeated(queue: Queue, verb: str) -> None:
+    me = joined(queue)
+    attempt = started(queue, me)
+
+    assert [SETTLES[verb](queue, me, attempt) for _ in range(3)] == [Verdict.OK] * 3
+
+    assert {key: runs.count for key, runs in counted(queue).runs.items()} == {(verb, "echo"): 1}
+
+
+def test_a_stale_settle_is_not_counted(queue: Queue) -> None:
+    me = joined(queue)
+    attempt = started(queue, me)
+    queue.cancel(attempt.id)
+
+    assert queue.complete(me, attempt, b"1")[0] is Verdict.STALE
+    assert counted(queue) == ({}, {}, {})
+
+
+def test_durations_are_summed_and_put_into_buckets(queue: Queue) -> None:
+    me = joined(queue)
+    attempt = started(queue, me)
+    record = queue.keys.task(attempt.id)
+    began = queue.link.redis.hget(record, "started_at")
+    assert isinstance(began, bytes)
+    queue.link.redis.hset(record, "started_at", int(began) - 100_000)
+
+    queue.complete(me, attempt, b"1")
+
+    runs = counted(queue).runs["complete", "echo"]
+    assert runs.sum_s >= 100
+    assert sum(runs.buckets[BOUNDS_S.index(300) :]) == runs.count == 1
+
+
+def test_crashes_are_counted_by_cause_and_the_end_of_a_poison_task(queue: Queue) -> None:
+    enqueued(queue)
+    for _ in range(2):
+        me = joined(queue)
+        claim(queue, me)
+        for _ in range(2):
+            queue.reap(me, dead=True, max_crashes=2, error="killed", detail=KILLED)
+
+    assert counted(queue).deaths == {("SIGKILL", "echo"): 2}
+    assert counted(queue).ends == {("bury", "echo"): 1}
+
+
+def test_a_task_that_expires_is_counted(queue: Queue) -> None:
+    task_id = enqueued(queue, expires_in_s=600)
+    queue.link.redis.hset(queue.keys.task(task_id), "expires_at", 1)
+
+    assert queue.claim(joined(queue)) is None
+
+    assert counted(queue).ends == {("expire", "echo"): 1}
+
+
+def test_types_beyond_the_room_are_counted_as_one_without_a_name(queue: Queue) -> None:
+    queue.link.redis.hset(queue.keys.stats, mapping={f"die:exit:{number}": 1 for number in range(20_000)})
+    me = joined(queue)
+    for _ in range(2):
+        queue.fail(me, started(queue, me), "boom", DETAIL)
+
+    found = counted(queue)
+    assert {key: runs.count for key, runs in found.runs.items()} == {("fail", ""): 2}
+    assert len(found.deaths) == 20_000
+
+
+def test_a_counter_that_cannot_be_raised_stops_no_settle(queue: Queue) -> None:
+    me = joined(queue)
+    attempt = started(queue, me)
+    queue.link.redis.set(queue.keys.stats, "garbage")
+
+    assert queue.complete(me, attempt, b"1")[0] is Verdict.OK
+
+
+def test_the_scripts_have_the_same_buckets() -> None:
+    source = (Path(taskq.queue.__path__[0]) / "lua/lib/tally.lua").read_text(encoding="utf-8")
+    found = re.search(r"BOUNDS_MS = \{(.*?)\}", source)
+
+    assert found
+    assert [int(word) for word in found[1].split(",")] == [round(bound * 1000) for bound in BOUNDS_S]
