@@ -1,6 +1,6 @@
 """The HTTP server: waitress on a socket that somebody else has bound, with limits, and an end that loses no answer.
 
-It never binds a port and never installs a signal handler: whoever runs it ends it by raising SystemExit in its thread.
+It never binds a port and never installs a signal handler: whoever runs it ends it with `Server.stop`.
 """
 
 from __future__ import annotations
@@ -21,25 +21,42 @@ from taskq.log import emit
 STOP_LIMIT_S = 5.0
 """How long requests that are being handled may still take once the server is told to end."""
 
+IDLE_S = 1.0
+"""How long a connection on which nothing was begun is kept then: its next request may be on its way."""
+
 MAX_HEADER_BYTES = 16 * 1024
 
 _POLL_S = 1.0
 _STOP_POLL_S = 0.05
 
 
-def serve(app: App, sock: socket.socket, settings: ApiSettings) -> None:
-    """Answer requests on `sock`, which is listening, until SystemExit or KeyboardInterrupt is raised in this thread.
+class Server:
+    """One process that serves. `stop` may be called from a signal handler: it only asks, so that no connection is lost in
+    the middle of being accepted."""
 
-    Then takes no new connection, finishes what it has begun for at most STOP_LIMIT_S, closes everything and returns.
-    """
-    server = build_server(app, sock, settings)
-    try:
-        emit("api.started", address=f"{server.effective_host}:{server.effective_port}")
-        wasyncore.loop(timeout=_POLL_S, use_poll=True, map=server._map)
-    except (SystemExit, KeyboardInterrupt):
-        _finish(server)
-    finally:
-        wasyncore.close_all(server._map, ignore_all=True)
+    def __init__(self, app: App, sock: socket.socket, settings: ApiSettings) -> None:
+        self._server = build_server(app, sock, settings)
+
+    def run(self) -> None:
+        """Answer requests on the socket, which is listening, until `stop` is called.
+
+        Then takes no new connection, answers what clients have sent over those that it has, for at most STOP_LIMIT_S,
+        closes everything and returns.
+        """
+        server = self._server
+        try:
+            emit("api.started", address=f"{server.effective_host}:{server.effective_port}")
+            while not server.draining:
+                wasyncore.poll2(_POLL_S, server._map)
+            _drain(server)
+        finally:
+            wasyncore.close_all(server._map, ignore_all=True)
+
+    def stop(self) -> None:
+        """Let `run` end; returns at once."""
+        if not self._server.draining:
+            self._server.draining = True
+            self._server.pull_trigger()
 
 
 def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
@@ -62,6 +79,7 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
     server.adj.for_batches = copy.copy(server.adj)
     server.adj.for_batches.max_request_body_size = _with_framing(settings.max_batch_bytes)
     server.channel_class = Channel
+    server.draining = False
     return server
 
 
@@ -70,14 +88,16 @@ def _with_framing(max_bytes: int) -> int:
     return max_bytes + max_bytes // 8 + 4096
 
 
-def _finish(server: Any) -> None:
-    """Goes on moving bytes: an answer larger than the socket's buffer needs the loop to leave the process."""
-    deadline = time.monotonic() + STOP_LIMIT_S
+def _drain(server: Any) -> None:
+    """Goes on moving bytes: a client that has connected or begun to send gets its answer, and one larger than the socket's
+    buffer needs the loop to leave the process."""
+    began_at = time.monotonic()
     server.accepting = False
-    while _busy(server) and time.monotonic() < deadline:
+    while (now := time.monotonic()) < began_at + STOP_LIMIT_S:
+        for channel in list(server.active_channels.values()):
+            if channel.is_idle() and now >= began_at + IDLE_S and not channel.has_unread():
+                channel.handle_close()
+        if not server.active_channels:
+            break
         wasyncore.poll2(_STOP_POLL_S, server._map)
-    server.task_dispatcher.shutdown(timeout=max(0.0, deadline - time.monotonic()))
-
-
-def _busy(server: Any) -> bool:
-    return any(channel.requests or channel.total_outbufs_len for channel in server.active_channels.values())
+    server.task_dispatcher.shutdown(timeout=max(0.0, began_at + STOP_LIMIT_S - time.monotonic()))

@@ -126,6 +126,12 @@ class AppTask(WSGITask):
         environ[PART] = self.set_close_on_finish
         return environ
 
+    def build_response_header(self) -> bytes:
+        server: Any = self.channel.server
+        if server.draining and len(self.channel.requests) <= 1:
+            self.set_close_on_finish()  # no other request of this connection will be answered
+        return super().build_response_header()
+
 
 class Channel(HTTPChannel):
     """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
@@ -149,6 +155,18 @@ class Channel(HTTPChannel):
         poll = select.poll()
         poll.register(number, select.POLLRDHUP)
         return bool(poll.poll(0))
+
+    def is_idle(self) -> bool:
+        """True when no request was begun and no answer is under way."""
+        closing = self.will_close or self.close_when_flushed or self._linger_until is not None
+        return not (closing or self.requests or self.total_outbufs_len or self.request is not None)
+
+    def has_unread(self) -> bool:
+        """True when the client has sent what nobody has read yet; False also when it is gone."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))  # type: ignore[union-attr]
+        except OSError:
+            return False
 
     def readable(self) -> bool:
         if self._linger_until is None:

@@ -26,7 +26,7 @@ from setproctitle import setproctitle
 from taskq import failpoints, hosts, log
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
-from taskq.api.server import serve
+from taskq.api.server import Server
 from taskq.catalog import Catalog, Published
 from taskq.children import become_subreaper, die_with_parent
 from taskq.config import Config, Pool
@@ -203,7 +203,9 @@ def api_child(parent: int, service: Service, index: int) -> None:
     )
     if service.sock is None:
         raise RuntimeError("an API process needs the listening socket")
-    serve(app, service.sock, settings)
+    server = Server(app, service.sock, settings)
+    signal.signal(STOP_SIGNAL, lambda *_: server.stop())
+    server.run()
     sys.exit(0)
 
 

@@ -57,13 +57,16 @@ class Phase(enum.Enum):
 
 
 class Front(msgspec.Struct):
-    """An API process and when it may be started again."""
+    """An API process and when it may be started again. `stale`: it has the old configuration and is to be renewed;
+    `leaving` is its predecessor, which ends what it has begun."""
 
     index: int
     process: BaseProcess | None = None
     started_at: float = 0.0
     start_at: float = 0.0
     quick_deaths: int = 0
+    stale: bool = False
+    leaving: BaseProcess | None = None
 
 
 class Supervisor:
@@ -140,6 +143,7 @@ class Supervisor:
         if self.warden is None or self.warden.exitcode is not None:
             self.warden = fork(warden_child, self.service)
         self.nurse.start_if_due(self.service, now, self.staff.present)
+        self._renew_front()
         for front in self.fronts:
             if front.process is None and now >= front.start_at:
                 front.process = fork(api_child, self.service, front.index)
@@ -158,6 +162,9 @@ class Supervisor:
     def _collect_deaths(self, now: float) -> None:
         self.staff.collect_deaths(now)
         for front in self.fronts:
+            if front.leaving is not None and front.leaving.exitcode is not None:
+                emit("api.exited", exit_code=front.leaving.exitcode)
+                front.leaving = None
             if front.process is not None and front.process.exitcode is not None:
                 self._front_ended(front, front.process.exitcode, now)
         code = self.nurse.collect(now)
@@ -170,6 +177,16 @@ class Supervisor:
         front.start_at = now + (restart_delay_s(front.quick_deaths) if quick else 0.0)
         front.quick_deaths = front.quick_deaths + 1 if quick else 0
         front.process = None
+        front.stale = False
+
+    def _renew_front(self) -> None:
+        """Let one stale API process go, unless another one is still going: its successor starts at once beside it."""
+        if any(front.leaving for front in self.fronts):
+            return
+        front = next((front for front in self.fronts if front.stale and front.process is not None), None)
+        if front is not None and front.process is not None and front.process.pid:
+            os.kill(front.process.pid, STOP_SIGNAL)
+            front.leaving, front.process, front.stale, front.start_at = front.process, None, False, 0.0
 
     def _maintenance_ended(self, code: int) -> None:
         emit("maintenance.exited", logging.INFO if code == 0 else logging.ERROR, exit_code=code)
@@ -226,7 +243,8 @@ class Supervisor:
         self.service = self.staff.service = service
         log.set_up(level=config.logging.level, format_=config.logging.format)
         self.staff.set_seats()
-        self._stop_fronts()
+        for front in self.fronts:
+            front.stale = front.process is not None
         self.nurse.quit()
         emit("supervisor.reloaded")
 
@@ -256,7 +274,7 @@ class Supervisor:
             if not self.staff.present:
                 self._close(now)
         if self.phase is Phase.CLOSING:
-            left = [process for process in (self.nurse.process, *(f.process for f in self.fronts)) if process]
+            left = [process for process in (self.nurse.process, *self._front_processes()) if process]
             if now >= self.closing_at:
                 for process in left:
                     process.kill()
@@ -270,9 +288,12 @@ class Supervisor:
         self._stop_fronts()
 
     def _stop_fronts(self) -> None:
-        for front in self.fronts:
-            if front.process is not None and front.process.pid:
-                os.kill(front.process.pid, STOP_SIGNAL)
+        for process in self._front_processes():
+            if process.pid and process.exitcode is None:
+                os.kill(process.pid, STOP_SIGNAL)
+
+    def _front_processes(self) -> list[BaseProcess]:
+        return [process for front in self.fronts for process in (front.process, front.leaving) if process is not None]
 
     def _sleep(self) -> None:
         now = time.monotonic()
@@ -284,7 +305,7 @@ class Supervisor:
             self.service.outputs.wait(readable, min(wakes), self.service.config.tasks.output_max)
 
     def _pids(self) -> list[int]:
-        processes = [self.nurse.process, self.warden, *(front.process for front in self.fronts)]
+        processes = [self.nurse.process, self.warden, *self._front_processes()]
         processes += [seat.process for seat in self.staff.present]
         pids = [process.pid for process in processes if process is not None and process.pid]
         return pids + ([self.broker.pid] if self.broker and self.broker.pid else [])

@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
-from taskq.api.server import serve
+from taskq.api.server import Server
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -41,7 +41,9 @@ def api(url: str) -> Iterator[Address]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         settings = ApiSettings()
-        serve(create_app(ApiContext(inspector=Inspector(Link(url)), settings=settings)), listening, settings)
+        server = Server(create_app(ApiContext(inspector=Inspector(Link(url)), settings=settings)), listening, settings)
+        signal.signal(signal.SIGTERM, lambda *_: server.stop())
+        server.run()
 
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         process = multiprocessing.get_context("fork").Process(target=child)

@@ -27,7 +27,7 @@ from falcon.testing import TestClient
 
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
-from taskq.api.server import serve
+from taskq.api.server import Server
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -143,9 +143,11 @@ def start_api(redis_url: str, prefix: str) -> Iterator[StartApi]:
         chosen = settings or ApiSettings()
 
         def child() -> None:
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts
             inspector = Inspector(Link(redis_url), prefix=prefix)
-            serve(wrap(create_app(ApiContext(inspector=inspector, settings=chosen))), listening, chosen)
+            server = Server(wrap(create_app(ApiContext(inspector=inspector, settings=chosen))), listening, chosen)
+            signal.signal(signal.SIGTERM, lambda *_: server.stop())
+            server.run()
 
         with sock.dup() if sock else socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
             process = multiprocessing.get_context("fork").Process(target=child)

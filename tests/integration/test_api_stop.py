@@ -105,14 +105,34 @@ def test_a_request_that_does_not_end_is_given_up_in_time(start_api: StartApi, tm
         await_end(process, STOP_LIMIT_S + 2)
 
 
-def test_idle_and_half_sent_requests_do_not_hold_up_the_end(start_api: StartApi) -> None:
+def test_idle_connections_do_not_hold_up_the_end_nor_do_half_sent_requests_for_long(start_api: StartApi) -> None:
     address, process = start_api()
     with request(address) as idle, socket.create_connection(address, TIMEOUT_S) as half:
         assert idle.getresponse().read() == b'{"status":"ok"}'
         half.sendall(b"POST /tasks HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{")
         process.terminate()
 
-        await_end(process, 2)
+        await_end(process, STOP_LIMIT_S + 2)
+
+
+def test_a_connection_that_was_made_before_the_stop_gets_its_answer_and_is_closed(start_api: StartApi) -> None:
+    address, process = start_api()
+    with request(address) as used, socket.create_connection(address, TIMEOUT_S) as half:
+        assert used.getresponse().read() == b'{"status":"ok"}'
+        half.sendall(b"GET /health HTT")
+        used.request("GET", "/health")  # once this is answered, the server has read what came before it
+        assert used.getresponse().read() == b'{"status":"ok"}'
+        process.terminate()
+        used.request("GET", "/health")
+        answer = used.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (200, "close")
+
+        half.sendall(b"P/1.1\r\nHost: test\r\n\r\n")
+        with half.makefile("rb") as reader:
+            text = reader.read()
+        assert text.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"Connection: close\r\n" in text
+    await_end(process, STOP_LIMIT_S)
 
 
 def test_processes_share_a_socket_and_the_end_of_one_leaves_it_to_the_others(start_api: StartApi) -> None:
