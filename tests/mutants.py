@@ -30,7 +30,7 @@ TEST_LIMIT_S = 60
 """A mutation may make a test wait for what never comes."""
 RUN_LIMIT_S = 1800
 
-_FAILED = re.compile(r"^FAILED (\S+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 _BROKEN = re.compile(r"Error compiling script|Script attempted to access nonexistent|SyntaxError|ImportError|NameError")
 
 
