@@ -9,6 +9,7 @@ from taskq.api.access import Access
 from taskq.api.actions import OperationItem, OperationList, OperationStop, TaskActions
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
+from taskq.api.headers import SafeHeaders
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.longpoll import Waits
 from taskq.api.metrics import Metrics
@@ -25,7 +26,7 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(context: ApiContext) -> App:
     """The WSGI application. It is called from several threads at once; all its state is in `context`."""
-    app: App = falcon.App(middleware=[RequestLog(), SameOrigin(), Access(context), KnownMethods()])
+    app: App = falcon.App(middleware=[SafeHeaders(), RequestLog(), SameOrigin(), Access(context), KnownMethods()])
     errors.install(app)
     waits = Waits(context)
     app.add_route("/tasks", Tasks(context, waits))

@@ -26,6 +26,8 @@ MAX_DIGITS = 4300
 LINE_TYPES = ("application/x-ndjson", "application/ndjson")
 
 _JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_\-]+\+json)\Z")
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_OF_BROWSERS = ("Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -100,7 +102,7 @@ def _refuse_size(max_bytes: int) -> NoReturn:
 
 
 def _object(raw: bytes, req: falcon.Request) -> dict[str, Any]:
-    _check_type(req.content_type)
+    _check_type(req)
     _check_coding(req.get_header("Content-Encoding"))
     try:
         value = decode(raw)
@@ -116,11 +118,14 @@ def invalid_body(detail: str, pointer: str = "") -> ApiError:
     return ApiError("invalid_body", "invalid request body", errors=[{"pointer": pointer, "detail": detail}])
 
 
-def _check_type(content_type: str | None) -> None:
-    """A page of another site can make a browser send text or a form, but not JSON, without asking first."""
-    if not content_type or not content_type.strip():
+def _check_type(req: falcon.Request) -> None:
+    """A page of another site can make a browser send text or a form, but not JSON, without asking first. What curl calls a
+    form unless told otherwise is taken from anything that is no browser."""
+    if not req.content_type or not req.content_type.strip():
         return
-    name, parameters = falcon.parse_header(content_type)
+    name, parameters = falcon.parse_header(req.content_type)
+    if name.strip().lower() == _FORM_TYPE and not any(req.get_header(header) is not None for header in _OF_BROWSERS):
+        return
     if not _JSON_TYPE.match(name.strip().lower()):
         raise ApiError("unsupported_media_type", f"expected Content-Type: application/json, got {name.strip()[:100]!r}")
     _check_charset(parameters)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 import msgspec
@@ -182,7 +183,7 @@ def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _p
         "request.failed",
         logging.ERROR,
         method=req.method,
-        path=req.path,
+        path=quote(req.path[:256]),
         request_id=_request_id(req),
         traceback="".join(traceback.format_exception(error)),
     )

@@ -23,6 +23,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 _OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PATH_LENGTH = 256
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 class RequestLog:
@@ -49,11 +50,15 @@ class RequestLog:
 
 
 class SameOrigin:
-    """Refuses a change that a page of another site made a browser send."""
+    """Refuses a change that a page of another site made a browser send. Browsers that do not say where a request comes
+    from (Sec-Fetch-Site) at least name the page's origin, which then must be the host that they ask."""
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        site = req.get_header("Sec-Fetch-Site")
-        if site is not None and site not in _OWN_SITES and req.method not in _SAFE_METHODS:
+        if req.method in _SAFE_METHODS:
+            return
+        site, origin = req.get_header("Sec-Fetch-Site"), req.get_header("Origin")
+        own = site in _OWN_SITES if site is not None else origin is None or _host_of(origin) == _host(req)
+        if not own:
             raise ApiError("cross_site", "a page of another site may not change anything here")
 
 
@@ -65,6 +70,18 @@ class KnownMethods:
     ) -> None:
         if req.method not in COMBINED_METHODS:
             raise falcon.HTTPMethodNotAllowed([m for m in _OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
+
+
+def _host_of(origin: str) -> str:
+    """Host and port of an origin, without the port that its scheme has anyway; "" for one that is none ("null")."""
+    scheme, separator, host = origin.lower().partition("://")
+    return host.removesuffix(_USUAL_PORTS.get(scheme, "")) if separator else ""
+
+
+def _host(req: falcon.Request) -> str:
+    """Host and port that the client asks. A proxy may have ended TLS, so both usual ports count as none."""
+    host = (req.get_header("Host") or "").lower()
+    return host.removesuffix(":80").removesuffix(":443")
 
 
 def _token_name(req: falcon.Request) -> str | None:

@@ -25,6 +25,7 @@ from waitress.utilities import (
 )
 
 from taskq.api.errors import problem
+from taskq.api.headers import HEADERS
 from taskq.api.longpoll import HURRY, PART
 from taskq.log import emit
 
@@ -107,7 +108,7 @@ class JsonErrorTask(ErrorTask):
         body = problem(*_explain(error))
         data = msgspec.json.encode(body)
         self.status = f"{body['status']} {body['title']}"
-        self.response_headers = [("Content-Type", "application/json")]
+        self.response_headers = [("Content-Type", "application/json"), *HEADERS.items()]
         self.set_close_on_finish()
         self.content_length = len(data)
         self.channel.refused = True

@@ -89,7 +89,7 @@ def test_delay_and_run_at_together_are_refused(api: TestClient, inspector: Inspe
     [
         {"Content-Type": "text/plain"},
         {"Content-Type": "multipart/form-data; boundary=x"},
-        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Mode": "navigate"},
         {"Content-Type": "application/json; charset=utf-16"},
         {**JSON, "Content-Encoding": "gzip"},
     ],

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from taskq.api.context import ApiSettings
+from taskq.api.headers import HEADERS
 from taskq.queue.inspect import Inspector
 
 Address = tuple[str, int]
@@ -65,6 +66,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["connection"] == "close"
     assert "server" not in answer.headers
+    assert HEADERS.items() <= {name.title(): value for name, value in answer.headers.items()}.items()
     assert (answer.body["code"], answer.body["status"]) == (code, status)
     assert answer.body["error"]
     assert answer.body["title"]

@@ -150,13 +150,25 @@ def test_a_body_without_content_type_is_taken() -> None:
     assert read_object(create_req(method="POST", body=b"{}"), LIMIT) == {}
 
 
+def test_what_curl_calls_a_form_is_taken() -> None:
+    assert read_object(request(b"{}", Content_Type="application/x-www-form-urlencoded"), LIMIT) == {}
+
+
+@pytest.mark.parametrize("header", ["Origin", "Referer", "Sec_Fetch_Site", "Sec_Fetch_Mode", "Sec_Fetch_Dest"])
+def test_a_form_of_a_browser_is_not(header: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        read_object(request(b"{}", Content_Type="application/x-www-form-urlencoded", **{header: "none"}), LIMIT)
+
+    assert refused.value.code == "unsupported_media_type"
+
+
 @pytest.mark.parametrize(
     ("headers", "sentence"),
     [
         ({"Content_Type": "text/plain"}, "expected Content-Type: application/json, got 'text/plain'"),
         ({"Content_Type": "text/json+x"}, "expected Content-Type: application/json, got 'text/json+x'"),
         (
-            {"Content_Type": "application/x-www-form-urlencoded"},
+            {"Content_Type": "application/x-www-form-urlencoded", "Origin": "http://localhost:8080"},
             "expected Content-Type: application/json, got 'application/x-www-form-urlencoded'",
         ),
         (

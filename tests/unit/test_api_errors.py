@@ -10,6 +10,7 @@ from falcon.testing import Result, TestClient
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext
 from taskq.api.errors import RETRY_AFTER_S, STATUS, problem
+from taskq.api.headers import HEADERS
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable
 from taskq.queue.inspect import Inspector
 
@@ -164,6 +165,52 @@ def test_the_own_site_may_change_and_any_site_may_link(method: str, site: str) -
     answer = client(QueueFull("")).simulate_request(method, "/tasks", json=TASK, headers={"Sec-Fetch-Site": site})
 
     assert answer.status_code == 503
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "",
+        "http://localhost:9",
+        "http://localhost",
+        "localhost:8080",
+        "https://x.localhost:8080",
+    ],
+)
+def test_a_browser_that_names_only_the_origin_is_refused_if_that_is_another(origin: str) -> None:
+    headers = {"Origin": origin, "Host": "localhost:8080"}
+
+    answer = client().simulate_post("/tasks", json=TASK, headers=headers)
+
+    assert_problem(answer, 403, "cross_site", "a page of another site may not change anything here")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://localhost:8080", "localhost:8080"),
+        ("https://Tasks.example", "tasks.example"),
+        ("https://a:443", "a"),
+        ("http://a", "a:80"),
+    ],
+)
+def test_the_page_of_the_host_that_is_asked_may_change(origin: str, host: str) -> None:
+    answer = client(QueueFull("")).simulate_post("/tasks", json=TASK, headers={"Origin": origin, "Host": host})
+
+    assert answer.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/version"), ("GET", "/nothing"), ("PATCH", "/tasks"), ("GET", "/health")]
+)
+def test_every_answer_tells_browsers_to_guess_keep_frame_and_run_nothing(method: str, path: str) -> None:
+    answer = client().simulate_request(method, path)
+
+    for name, value in HEADERS.items():
+        assert answer.headers[name.lower()] == value
+    assert "server" not in answer.headers
 
 
 def test_a_draining_service_takes_no_new_task_and_still_answers_the_rest() -> None:
