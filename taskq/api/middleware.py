@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from typing import Any
 from urllib.parse import quote
 
@@ -94,5 +94,5 @@ def _identify(req: falcon.Request) -> None:
     if hasattr(req.context, "request_id"):
         return
     given = req.get_header("X-Request-ID") or ""
-    req.context.request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+    req.context.request_id = given if REQUEST_ID.match(given) else os.urandom(16).hex()
     req.context.began_at = time.perf_counter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 
 import falcon
 import msgspec
@@ -20,6 +19,7 @@ from taskq.api.submission import given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
+from taskq.ids import new_id
 from taskq.log import emit
 from taskq.queue.pages import Page
 from taskq.queue.queue import Queue
@@ -44,7 +44,7 @@ class Tasks:
         body = read_object(req, self._context.settings.max_body_bytes)
         key = read_key(req)
         # The id is made here, so that an enqueue repeated after a lost reply stores nothing twice.
-        new, again = new_task(body, self._context, str(uuid.uuid4()), Admitter(self._context)), False
+        new, again = new_task(body, self._context, new_id(), Admitter(self._context)), False
         if key is not None:
             task_id, queue, again = resolve(self._context, req, key, body, (new.id, new.queue))
             new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -172,7 +173,12 @@ def type_view(name: str, info: TypeInfo, servers: Mapping[str, Sequence[str]], d
 
 def second(ms: int) -> str:
     """A moment in whole seconds, cut off: "2026-02-01T10:53:32Z"."""
-    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    return _second(ms // 1000)
+
+
+@lru_cache(maxsize=1024)
+def _second(s: int) -> str:
+    return f"{datetime.fromtimestamp(s, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def millisecond(ms: int) -> str:

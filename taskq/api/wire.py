@@ -169,13 +169,6 @@ class Channel(HTTPChannel):
         except OSError:
             return False
 
-    def readable(self) -> bool:
-        if self._linger_until is None:
-            return super().readable()
-        if time.monotonic() >= self._linger_until:
-            self.will_close = True
-        return not self.will_close
-
     def received(self, data: bytes) -> bool:
         return False if self._linger_until is not None else super().received(data)
 
@@ -184,8 +177,15 @@ class Channel(HTTPChannel):
         if self.will_close and self.refused and self._linger_until is None and self._end_writing():
             self.will_close = False
             self._linger_until = time.monotonic() + LINGER_S
+            # on this one alone: the loop asks every connection, each time that anything happens on any of them
+            self.readable = self._lingering  # type: ignore[method-assign]
             return
         super().handle_close()
+
+    def _lingering(self) -> bool:
+        if self._linger_until is not None and time.monotonic() >= self._linger_until:
+            self.will_close = True
+        return not self.will_close
 
     def _end_writing(self) -> bool:
         try:

@@ -152,6 +152,20 @@ class Link:
         """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
         return self.run(lambda _: evaluate(self._lines.get(), script, keys, args))
 
+    def hash(self, key: str) -> dict[bytes, bytes]:
+        """The fields of a hash; none where there is no hash. See `run` for how long it may take and what it raises."""
+
+        def action(_: redis.Redis) -> dict[bytes, bytes]:
+            try:
+                flat = self._lines.get().call("HGETALL", key)
+            except ResponseError as error:
+                if str(error).startswith("WRONGTYPE"):
+                    return {}
+                raise
+            return dict(zip(flat[::2], flat[1::2], strict=True))
+
+        return self.run(action)
+
     def scripts(self, script: Script, keys: Sequence[str], runs: Sequence[Callable[[], Sequence[Any]]]) -> list[Any]:
         """Run a script once with the arguments that each of `runs` makes; the replies in order.
 

@@ -58,6 +58,7 @@ class Inspector:
         self.link = link
         self.prefix = prefix
         self._queues: dict[str, Queue] = {}
+        self._last_found = ""  # the queue of a task is no part of its id, and few services have many
         self._types = PublishedTypes(link, self.queue_names, self._keys)
 
     def queue(self, name: str) -> Queue:
@@ -92,14 +93,11 @@ class Inspector:
 
     def get(self, task_id: str, *, queue: str | None = None) -> Task | None:
         """One task, of any queue or of the one named; None when there is none or its record cannot be read."""
-        names = self.queue_names() if queue is None else [queue]
-        hashes = self.pipeline(
-            lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names], garbage_ok=True
-        )
-        for name, fields in zip(names, hashes, strict=True):
-            if isinstance(fields, dict) and fields:
-                return task_from_hash(name, task_id, fields)
-        return None
+        likely = queue or self._last_found
+        fields = self.link.hash(self._keys(likely).task(task_id)) if likely else None
+        if likely and fields:
+            return task_from_hash(likely, task_id, fields)
+        return None if queue else self._search(task_id)
 
     def page(self, wanted: Filter = EVERYTHING, *, limit: int, cursor: str | None = None, newest_first: bool = True) -> Page:
         """The next tasks that are asked for, by creation time. Raises ValueError for a cursor that is none of ours."""
@@ -185,6 +183,17 @@ class Inspector:
             return replies
 
         return self.link.run(action)
+
+    def _search(self, task_id: str) -> Task | None:
+        names = self.queue_names()
+        hashes = self.pipeline(
+            lambda pipe: [pipe.hgetall(self._keys(name).task(task_id)) for name in names], garbage_ok=True
+        )
+        for name, fields in zip(names, hashes, strict=True):
+            if isinstance(fields, dict) and fields:
+                self._last_found = name
+                return task_from_hash(name, task_id, fields)
+        return None
 
     def _oldest_wait_s(self, keys: Keys, limited: Sequence[str]) -> float | None:
         tails = self.pipeline(

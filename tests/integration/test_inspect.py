@@ -230,3 +230,20 @@ def test_a_task_that_may_not_be_looked_for_is_not_said_to_be_missing(queue: Queu
 
     with pytest.raises(QueueRefused, match="exists"):
         restricted.locate(task_id)
+
+
+def test_a_task_is_found_whatever_queue_the_last_one_was_in(queue: Queue, elsewhere: Queue, inspector: Inspector) -> None:
+    ids = {name: enqueued(own) for name, own in (("default", queue), ("elsewhere", elsewhere))}
+
+    found = [inspector.get(ids[name]) for name in ("default", "elsewhere", "elsewhere", "default")]
+
+    assert [task and task.queue for task in found] == ["default", "elsewhere", "elsewhere", "default"]
+
+
+def test_what_stands_in_the_place_of_a_task_and_is_no_hash_is_no_task(queue: Queue, inspector: Inspector) -> None:
+    task_id = enqueued(queue)
+    queue.link.redis.set(queue.keys.task("other"), "garbage")
+
+    assert inspector.get(task_id) is not None  # from now on this queue is looked into first
+    assert inspector.get("other") is None
+    assert inspector.get("other", queue="default") is None
