@@ -81,6 +81,8 @@ class RealServer:
     """A server that lasts as long as its block, except while it is killed or stopped. It syncs its append-only file at every
     write, so that a kill and a restart lose nothing."""
 
+    fsync = "always"
+
     def __init__(self) -> None:
         self._directory = tempfile.mkdtemp(prefix="tqf-", dir="/tmp")
         self.path = f"{self._directory}/s"
@@ -98,9 +100,14 @@ class RealServer:
     def start(self) -> None:
         """Start it, with what it held before, and wait until it answers."""
         options = ["--port", "0", "--unixsocket", self.path, "--dir", self._directory, "--save", ""]
-        options += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        options += ["--appendonly", "yes", "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"]
         binary = os.environ.get("TASKQ_TEST_SERVER") or str(find_binary())
-        self._process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [binary, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            restore_signals=False,  # a test may want it to inherit one that is ignored
+        )
         with redis.Redis(unix_socket_path=self.path, retry=Retry(ConstantBackoff(0.01), 1000)) as patient:
             patient.ping()
 
