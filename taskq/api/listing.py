@@ -36,6 +36,7 @@ class Listing:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
     newest_first: bool = True
+    count: bool = False
 
     def start(self) -> str | None:
         """The cursor to read from: without one of the client's, the edge of the period, so that nothing is read in vain."""
@@ -71,6 +72,7 @@ def read_listing(req: falcon.Request) -> Listing:
     limit = read("limit", _limit, DEFAULT_LIMIT)
     cursor = read("cursor", _cursor, None)
     newest_first = read("order", _newest_first, True)
+    count = read("count", _truth, False)
     wanted = Filter(
         status=read("status", _status, None),
         type=read("type", name, None),
@@ -85,7 +87,7 @@ def read_listing(req: falcon.Request) -> Listing:
     if faults:
         sentence = f"invalid {faults[0]['parameter']}: {faults[0]['detail']}"
         raise ApiError("invalid_query", sentence, errors=faults)
-    return Listing(wanted=wanted, limit=limit, cursor=cursor, newest_first=newest_first)
+    return Listing(wanted=wanted, limit=limit, cursor=cursor, newest_first=newest_first, count=count)
 
 
 def next_link(path: str, params: Mapping[str, str | list[str]], cursor: str) -> str:
@@ -118,6 +120,12 @@ def _error_kind(value: str) -> ErrorKind:
     if value in ErrorKind.__members__.values():
         return ErrorKind(value)
     raise ValueError(f"expected one of {', '.join(ErrorKind)}, got {shown(value)}")
+
+
+def _truth(value: str) -> bool:
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError(f"expected true or false, got {shown(value)}")
 
 
 def _newest_first(value: str) -> bool:

@@ -21,10 +21,15 @@ from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
 from taskq.ids import new_id
 from taskq.log import emit
+from taskq.queue.actions import count
+from taskq.queue.operations import Action, Kind
 from taskq.queue.pages import Page
 from taskq.queue.queue import Queue
 from taskq.queue.repeats import KEPT_S
 from taskq.task import NewTask, Status, Task
+
+COUNT_LIMIT_S = 3.0
+"""How long the tasks of a listing are counted; then it is told how many they are at least."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -63,6 +68,8 @@ class Tasks:
         listing = read_listing(req)
         page = self._page(listing)
         etags.show(req, resp, msgspec.json.encode([task_view(task) for task in page.tasks]))
+        if listing.count:
+            self._tell_count(resp, listing)
         cursor = listing.next(page.cursor)
         if cursor is not None:
             resp.set_header("X-Next-Cursor", cursor)
@@ -80,6 +87,13 @@ class Tasks:
             return ended or self._context.inspector.get(new.id, queue=new.queue)
         except (TaskNotFound, QueueError):
             return None
+
+    def _tell_count(self, resp: falcon.Response, listing: Listing) -> None:
+        inspector = self._context.inspector
+        action = Action(kind=Kind.DELETE, filter=listing.wanted)
+        found = count(inspector, action, inspector.now_ms(), COUNT_LIMIT_S, sample=0)
+        resp.set_header("X-Total-Count", str(found.matched))
+        resp.set_header("X-Total-Count-Exact", "true" if found.exact else "false")
 
     def _page(self, listing: Listing) -> Page:
         inspector = self._context.inspector

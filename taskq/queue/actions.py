@@ -16,7 +16,7 @@ from taskq.errors import TaskNotFound, TaskSpared, UniqueKeyTaken
 from taskq.queue.answers import Guard
 from taskq.queue.inspect import Inspector
 from taskq.queue.operations import Action, Fault, Kind, Operation, Rest
-from taskq.queue.selection import Filter, Found, Place, Walk, select, sources
+from taskq.queue.selection import STEP, Filter, Found, Place, Walk, select, sources
 from taskq.task import Status
 
 BATCH = 200
@@ -53,8 +53,8 @@ def step(inspector: Inspector, operation: Operation) -> Operation:
     return replace(operation, rest=following, matched=operation.matched + len(following.batch))
 
 
-def find(inspector: Inspector, action: Action, upto_ms: int, rest: Rest) -> Rest:
-    """The tasks of the next step. A bounded search, which may find none and yet not be over."""
+def find(inspector: Inspector, action: Action, upto_ms: int, rest: Rest, most: int = 0) -> Rest:
+    """The tasks of the next step, at most so many (0: as in a step). A search may find none and not be over."""
     if action.ids is not None:
         ids = action.ids[rest.at : rest.at + BATCH]
         places = [(inspector.locate(task_id) or "", task_id) for task_id in ids]
@@ -68,7 +68,7 @@ def find(inspector: Inspector, action: Action, upto_ms: int, rest: Rest) -> Rest
     source, after = (rest.source, _place(rest)) if name == rest.queue else (0, None)
     among = (wanted.status,) if wanted.status is not None else AMONG[action.kind]
     indexes = sources(inspector.queue(name), among)
-    walk = _walk(wanted, upto_ms, after, indexes[source])._replace(among=among)
+    walk = _walk(wanted, upto_ms, after, indexes[source])._replace(among=among, enough=most or BATCH)
     found = select(inspector.queue(name), indexes[source], wanted, walk)
     batch = [(name, entry.id) for entry in found.entries]
     if not found.ended:
@@ -95,7 +95,7 @@ def count(inspector: Inspector, action: Action, upto_ms: int, limit_s: float, sa
 def _batches(inspector: Inspector, action: Action, upto_ms: int) -> Iterator[list[tuple[str, str]]]:
     rest = Rest()
     while not rest.found_all:
-        rest = find(inspector, action, upto_ms, rest)
+        rest = find(inspector, action, upto_ms, rest, STEP)
         yield rest.batch
 
 
@@ -141,7 +141,7 @@ def _walk(wanted: Filter, upto_ms: int, after: Place | None, index: str) -> Walk
     if after is None and from_ms is not None:
         after = Place(from_ms, "")
     bound = upto_ms if until_ms is None else min(upto_ms, until_ms - 1)
-    return Walk(after, bound=bound, enough=BATCH)
+    return Walk(after, bound=bound)
 
 
 def _place(rest: Rest) -> Place | None:

@@ -24,7 +24,7 @@ from taskq.task import Status, Task
 if TYPE_CHECKING:
     from taskq.queue.inspect import Inspector
 
-SCAN = 500
+SCAN = 250
 """Entries that one call looks at, and records that one trip reads."""
 
 SCAN_LIMIT = 10_000

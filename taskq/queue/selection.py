@@ -11,7 +11,7 @@ from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
 from taskq.task import ErrorKind, Status, Task
 
-STEP = 500
+STEP = 250
 """Entries that one call looks at; it takes the server a few milliseconds."""
 
 

@@ -155,6 +155,19 @@ def test_a_filter_and_its_cursor_go_on_in_the_next_link(api: TestClient, queue: 
     assert [task_id for page in seen for task_id in page] == wanted[::-1]
 
 
+def test_tasks_are_counted_when_asked_for(api: TestClient, queue: Queue) -> None:
+    ids_ = [enqueue(queue, type_) for type_ in ("sum", "echo", "sum")]
+    queue.cancel(ids_[0])
+
+    answer = api.simulate_get("/tasks?count=true&type=sum&limit=1")
+
+    assert (answer.headers["x-total-count"], answer.headers["x-total-count-exact"]) == ("2", "true")
+    assert api.simulate_get("/tasks?count=true&status=cancelled").headers["x-total-count"] == "1"
+    assert api.simulate_get("/tasks?count=true&queue=nobody").headers["x-total-count"] == "0"
+    assert "x-total-count" not in api.simulate_get("/tasks?count=false").headers
+    assert api.simulate_get("/tasks?count=yes").status_code == 422
+
+
 def test_wrong_parameters_are_named(api: TestClient) -> None:
     answer = api.simulate_get("/tasks?limit=501&status=done&cursor=!")
 
