@@ -21,10 +21,7 @@ from taskq.api.context import ApiContext
 from taskq.errors import StartupError
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector, QueueState
-from taskq.queue.stats import BOUNDS_S, Counted, Runs
-
-OUTCOMES = {"complete": "completed", "retry": "retried", "fail": "failed", "release": "released", "crash": "crashed"}
-"""How an attempt ended, by the verb that settled it."""
+from taskq.queue.stats import BOUNDS_S, OUTCOMES, Counted, Runs
 
 OTHER = "other"
 """The type of those beyond the room that the counters have."""
@@ -108,9 +105,7 @@ def _attempts(counts: dict[str, Counted]) -> Iterator[Metric]:
         totals: dict[str, Runs] = {}
         for (event, type_), runs in sorted(found.runs.items()):
             attempts.add_metric([queue, type_ or OTHER, OUTCOMES[event]], runs.count)
-            total = totals.setdefault(type_, Runs())
-            total.buckets = [one + other for one, other in zip(total.buckets, runs.buckets, strict=True)]
-            total.sum_s += runs.sum_s
+            totals.setdefault(type_, Runs()).add(runs)
         for type_, total in totals.items():
             seconds.add_metric([queue, type_ or OTHER], _cumulative(total), total.sum_s)
     yield from (attempts, seconds)

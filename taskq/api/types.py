@@ -9,8 +9,10 @@ import msgspec
 
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
+from taskq.api.timings import timings
 from taskq.api.views import type_view
 from taskq.catalog import TypeInfo
+from taskq.queue import stats
 from taskq.queue.types import QueueTypes
 
 
@@ -24,8 +26,9 @@ class Types:
         """Every known type."""
         published = self._context.inspector.types(max_age_s=0)
         default = self._context.settings.default_max_retry
+        counts = [stats.counted(self._context.inspector, queue) for queue in published]
         views = [
-            type_view(name, info, _servers(published, name), default)
+            {**type_view(name, info, _servers(published, name), default), **timings(counts, name)}
             for name, info in sorted(_known(self._context, published).items())
         ]
         resp.data = msgspec.json.encode(views)
@@ -47,6 +50,8 @@ class TypeItem:
             raise ApiError("type_not_found", "type not found")
         servers = _servers(published, name)
         view = type_view(name, info, servers, self._context.settings.default_max_retry)
+        counts = [stats.counted(self._context.inspector, queue) for queue in published]
+        view |= timings(counts, name)
         resp.data = msgspec.json.encode({**view, "worker_ids": sorted(w for ids in servers.values() for w in ids)})
 
     on_head = on_get

@@ -16,7 +16,8 @@ from taskq.queue.inspect import Inspector
 BOUNDS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 """Upper bounds of the buckets of a duration, the same as in lua/lib/tally.lua; one more bucket has none."""
 
-SETTLES = ("complete", "retry", "fail", "release", "crash")
+OUTCOMES = {"complete": "completed", "retry": "retried", "fail": "failed", "release": "released", "crash": "crashed"}
+"""How an attempt ended, by the verb that settled it."""
 
 
 class Runs:
@@ -30,6 +31,11 @@ class Runs:
     def count(self) -> int:
         """How many there were."""
         return sum(self.buckets)
+
+    def add(self, other: Runs) -> None:
+        """Count others with these."""
+        self.buckets = [one + more for one, more in zip(self.buckets, other.buckets, strict=True)]
+        self.sum_s += other.sum_s
 
 
 class Counted(NamedTuple):
@@ -59,7 +65,7 @@ def from_hash(fields: Mapping[bytes, bytes]) -> Counted:
             found.deaths[part, type_] = number
         elif part == "end":
             found.ends[event, type_] = number
-        elif event in SETTLES:
+        elif event in OUTCOMES:
             _add(found.runs.setdefault((event, type_), Runs()), part, number)
     return found
 

@@ -12,6 +12,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from taskq.api.app import create_app
+from taskq.api.context import ApiContext
+from taskq.catalog import TypeInfo
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from tests.integration.steps import DETAIL, enqueued, joined, started
@@ -57,6 +60,18 @@ def test_metrics_tell_depth_workers_and_outcomes(api: TestClient, lived: Queue) 
     assert value(found, "taskq_attempt_duration_seconds_bucket", "taskq_attempt_duration_seconds", le="+Inf") == 3
     assert value(found, "taskq_redis_persistent") == 0
     assert value(found, "taskq_build_info") == 1
+
+
+def test_a_type_shows_how_often_and_how_long_it_ran(lived: Queue, prefix: str) -> None:
+    inspector = Inspector(lived.link, prefix=prefix)
+    own = {"echo": TypeInfo()}
+    client = TestClient(create_app(ApiContext(inspector=inspector, own_types=own)))
+
+    (listed,) = client.simulate_get("/types").json
+    shown = client.simulate_get("/types/echo").json
+
+    assert listed["attempts"] == shown["attempts"] == {"completed": 2, "failed": 1}
+    assert set(shown["durations"]) == {"mean_s", "p50_s", "p95_s"}
 
 
 def test_counters_stay_when_the_tasks_are_gone(api: TestClient, lived: Queue) -> None:
