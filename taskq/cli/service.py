@@ -28,6 +28,7 @@ from taskq.supervisor.child import Service
 from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.slots import Board
 from taskq.supervisor.supervisor import Supervisor
+from taskq.supervisor.systemd import passed_socket
 from taskq.tokens import read_tokens
 
 BACKLOG = 1024
@@ -91,7 +92,11 @@ def serve(load: Callable[[], config.Config]) -> int:
     if threads:
         emit("handlers.warned", level=30, message=f"threads do not survive the fork of a worker: {', '.join(threads)}")
     emit("handlers.imported", types=registry.types())
-    sock = _bind(settings.api) if settings.api.processes else None
+    sock = passed_socket(os.environ)
+    if sock is not None:
+        settings = _on(sock, settings)
+    elif settings.api.processes:
+        sock = _bind(settings.api)
     plan = None if settings.redis.url else embedded.plan(settings.redis.data_dir)
     workers = sum(pool.workers for pool in settings.pools.values())
     service = Service(
@@ -130,6 +135,15 @@ def _loader(
         return config.load(config_path, environ=os.environ, flags=flags, cwd=Path.cwd()).config
 
     return load
+
+
+def _on(sock: socket.socket, settings: config.Config) -> config.Config:
+    """The configuration with the address of a socket that was passed. Raises StartupError when that needs protection."""
+    api = replace(settings.api, listen=config.Address(*sock.getsockname()[:2]))
+    if api.exposed:
+        sentence = f"the socket that was passed listens on {api.listen}; set api.tokens_file or api.allow_unauthenticated"
+        raise StartupError(sentence, ExitCode.BAD_CONFIG)
+    return replace(settings, api=api)
 
 
 def _bind(api: config.Api) -> socket.socket:

@@ -306,3 +306,12 @@ def test_the_unit_leaves_what_the_supervisor_needs(unit: dict[str, list[str]]) -
     assert unit["SystemCallFilter"] == ["@system-service", "~@privileged"]
     assert "ProcSubset" not in unit
     assert "MemoryDenyWriteExecute" not in unit
+
+
+def test_the_socket_of_systemd_is_where_the_service_would_listen() -> None:
+    parser = ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(UNIT.with_suffix(".socket").read_text())
+
+    assert parser["Socket"]["ListenStream"] == str(Config().api.listen)
+    assert parser["Install"]["WantedBy"] == "sockets.target"
