@@ -48,6 +48,7 @@ class Server:
             emit("api.started", address=f"{server.effective_host}:{server.effective_port}")
             while not server.draining:
                 wasyncore.poll2(_POLL_S, server._map)
+                _end_slow(server)
             _drain(server)
         finally:
             wasyncore.close_all(server._map, ignore_all=True)
@@ -80,12 +81,23 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
     server.adj.for_batches.max_request_body_size = _with_framing(settings.max_batch_bytes)
     server.channel_class = Channel
     server.draining = False
+    server.next_slow_check = 0.0
     return server
 
 
 def _with_framing(max_bytes: int) -> int:
     """Counts what chunked coding adds, so it is wider than the limit that the application enforces."""
     return max_bytes + max_bytes // 8 + 4096
+
+
+def _end_slow(server: Any) -> None:
+    """Close the connections whose request takes too long to arrive: waitress only sees those that are silent."""
+    now = time.monotonic()
+    if now >= server.next_slow_check:
+        server.next_slow_check = now + _POLL_S
+        for channel in list(server.active_channels.values()):
+            if channel.is_too_slow(now):
+                channel.handle_close()
 
 
 def _drain(server: Any) -> None:

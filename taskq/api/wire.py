@@ -32,6 +32,10 @@ from taskq.log import emit
 LINGER_S = 2.0
 """How long the rest of a refused request is read and dropped, so that the client gets to read the answer."""
 
+REQUEST_S = 20.0
+SLOWEST_BYTES_PER_S = 1024
+"""How long a request may take to arrive: so many seconds, and one more for each so many bytes that have."""
+
 LARGE_PATHS = frozenset({"/tasks/batch"})
 """Where a body may be larger than elsewhere; the limit is known once the header is."""
 
@@ -143,6 +147,8 @@ class Channel(HTTPChannel):
     error_task_class = JsonErrorTask
     refused = False
     _linger_until: float | None = None
+    _request_began_at = 0.0
+    _request_bytes = 0
 
     def in_a_hurry(self) -> bool:
         """True once the client has ended its side of the connection, or the server is about to end. From any thread.
@@ -157,6 +163,12 @@ class Channel(HTTPChannel):
         poll.register(number, select.POLLRDHUP)
         return bool(poll.poll(0))
 
+    def is_too_slow(self, now: float) -> bool:
+        """True for a client that takes its time over a request; `now` is a moment of the monotonic clock."""
+        if self.request is None or self.requests:
+            return False
+        return now - self._request_began_at > REQUEST_S + self._request_bytes / SLOWEST_BYTES_PER_S
+
     def is_idle(self) -> bool:
         """True when no request was begun and no answer is under way."""
         closing = self.will_close or self.close_when_flushed or self._linger_until is not None
@@ -170,7 +182,12 @@ class Channel(HTTPChannel):
             return False
 
     def received(self, data: bytes) -> bool:
-        return False if self._linger_until is not None else super().received(data)
+        if self._linger_until is not None:
+            return False
+        if self.request is None:
+            self._request_began_at, self._request_bytes = time.monotonic(), 0
+        self._request_bytes += len(data)
+        return super().received(data)
 
     def handle_close(self) -> None:
         # will_close: the answer has been sent. Without it the client is gone, and nobody reads any more.

@@ -277,3 +277,22 @@ def test_silent_connections_do_not_keep_others_out(api_address: Address) -> None
     finally:
         for sock in silent:
             sock.close()
+
+
+def test_a_request_that_drips_is_given_up_and_one_that_flows_is_not(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskq.api.wire.REQUEST_S", 0.2)  # before the fork
+    monkeypatch.setattr("taskq.api.wire.SLOWEST_BYTES_PER_S", 0.001)
+    address, _ = start_api()
+    with connect(address) as flowing:
+        flowing.sendall(post(HOST + LENGTH + b"Connection: close\r\n", TASK[:-1]))
+        monkeypatch.undo()
+        flowing.sendall(TASK[-1:])
+        assert parse(read_all(flowing)).status == 201
+
+    monkeypatch.setattr("taskq.api.wire.REQUEST_S", 0.2)
+    address, _ = start_api()
+    with connect(address) as dripping:
+        dripping.sendall(b"G")
+        assert dripping.recv(1) == b""  # closed, although waitress would wait for 30 s
