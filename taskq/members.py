@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from taskq.task import MAX_RETRY_LIMIT, NAME, Priority
-from taskq.units import parse_duration, shown
+from taskq.units import DURATION_PATTERN, MAX_DURATION_S, parse_duration, shown
 
 MAX_TAGS = 32
 
@@ -22,6 +22,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
+
+NAME_SCHEMA = {"type": "string", "pattern": r"^[A-Za-z0-9_.\-]{1,128}$"}
+MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
+DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": MAX_DURATION_S},
+        {"type": "string", "pattern": DURATION_PATTERN},
+    ]
+}
+"""What `name`, `moment_ms` and `parse_duration` take, as JSON Schema."""
 
 
 class Members:
@@ -53,7 +63,7 @@ def read_options(members: Members, *, beside: Collection[str] = ()) -> dict[str,
     Faults stay with `members`.
     """
     fields: dict[str, Any] = {}
-    for option, (field, reader) in OPTIONS.items():
+    for option, (field, reader, _) in OPTIONS.items():
         value = None if option in beside else members.read(option, reader, None)
         if value is not None:
             fields[field] = value
@@ -126,21 +136,23 @@ def _distinct(members: Members, pointer: str, values: list[Any]) -> tuple[str, .
 
 
 class Option(NamedTuple):
-    """A member: the field of NewTask that it fills, and how its value is read (raises ValueError)."""
+    """A member: the field of NewTask that it fills, how its value is read (raises ValueError), and the JSON Schema of what
+    the reader takes. What a schema cannot say, such as that a duration is not zero, the reader still checks."""
 
     field: str
     reader: Callable[[Any], Any]
+    schema: dict[str, Any]
 
 
 OPTIONS: Mapping[str, Option] = {
-    "queue": Option("queue", name),
-    "priority": Option("priority", _priority),
-    "max_retry": Option("max_retry", _max_retry),
-    "delay": Option("delay_s", parse_duration),
-    "run_at": Option("run_at_ms", moment_ms),
-    "timeout": Option("timeout_s", _some_duration),
-    "expires_in": Option("expires_in_s", _some_duration),
-    "unique_key": Option("unique_key", name),
-    "tags": Option("tags", _tags),
+    "queue": Option("queue", name, NAME_SCHEMA),
+    "priority": Option("priority", _priority, {"type": "string", "enum": list(Priority)}),
+    "max_retry": Option("max_retry", _max_retry, {"type": "integer", "minimum": 0, "maximum": MAX_RETRY_LIMIT}),
+    "delay": Option("delay_s", parse_duration, DURATION_SCHEMA),
+    "run_at": Option("run_at_ms", moment_ms, MOMENT_SCHEMA),
+    "timeout": Option("timeout_s", _some_duration, DURATION_SCHEMA),
+    "expires_in": Option("expires_in_s", _some_duration, DURATION_SCHEMA),
+    "unique_key": Option("unique_key", name, NAME_SCHEMA),
+    "tags": Option("tags", _tags, {"type": "array", "items": NAME_SCHEMA, "maxItems": MAX_TAGS}),
 }
 """Everything that can be said about a task beside its type and payload."""

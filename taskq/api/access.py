@@ -27,14 +27,14 @@ SUBMITTERS_MAY = frozenset(
 OPEN_PATHS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "metrics": ("/metrics",),
-        "docs": ("/docs", "/openapi.json"),
+        "docs": ("/docs", "/docs/", "/openapi.json"),
         "ui": ("/ui", "/ui/"),
         "version": ("/version",),
     }
 )
 """What `api.open` can name; a path that ends in a slash stands for all below it."""
 
-_ALWAYS_OPEN = frozenset({"/health", "/health/live", "/health/ready"})
+ALWAYS_OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -66,7 +66,7 @@ class Access:
             raise ApiError("forbidden", f"this needs a token with the role {needed}; this one has {token.role}")
 
     def _is_open(self, path: str) -> bool:
-        return path in _ALWAYS_OPEN or any(
+        return path in ALWAYS_OPEN or any(
             path == known or (known.endswith("/") and path.startswith(known)) for known in self._open
         )
 

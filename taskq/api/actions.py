@@ -9,10 +9,14 @@ from typing import Any
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.body import read_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Body, Header, Parameter, Schema, describe, json
+from taskq.api.describe import Operation as Described
 from taskq.api.errors import ApiError
-from taskq.api.submission import MAX_REASON, Members
+from taskq.api.listing import CONDITIONS
+from taskq.api.submission import MAX_REASON, Members, optional
 from taskq.api.views import operation_view, task_view
 from taskq.log import emit
 from taskq.members import moment_ms, name
@@ -28,6 +32,52 @@ COUNT_LIMIT_S = 10.0
 """How long a dry run counts; then it tells how far it came."""
 
 
+OPERATION_ID = Parameter(
+    name="operation_id", place="path", schema={"type": "string", "format": "uuid"}, description="The id of an operation."
+)
+LOCATION = Header(
+    name="Location", description="The path of the operation.", schema={"type": "string", "format": "uri-reference"}
+)
+ACTION_BODY = Body(
+    shapes=json(
+        Schema(
+            name="Action",
+            schema={
+                "title": "Action",
+                "type": "object",
+                "description": "What to do with which tasks: either `ids` or `filter`, with at least one condition.",
+                "properties": {
+                    "action": {"type": "string", "enum": list(Kind)},
+                    "ids": optional(
+                        {
+                            "type": "array",
+                            "items": {"type": "string", "format": "uuid"},
+                            "minItems": 1,
+                            "maxItems": MOST_IDS,
+                        }
+                    ),
+                    "filter": optional(
+                        {
+                            "type": "object",
+                            "properties": {each.name: optional(each.schema) for each in CONDITIONS},
+                            "additionalProperties": False,
+                            "minProperties": 1,
+                        }
+                    ),
+                    "reason": optional({"type": "string", "maxLength": MAX_REASON}),
+                    "dry_run": optional({"type": "boolean"}),
+                },
+                "required": ["action"],
+            },
+        )
+    ),
+    examples={
+        "failed": {"action": "requeue", "filter": {"status": "failed", "type": "echo"}, "dry_run": True},
+        "named": {"action": "delete", "ids": ["5335d502-a2c7-4abd-9496-c64692b43869"]},
+    },
+)
+
+
 class TaskActions:
     """POST /tasks/actions."""
 
@@ -35,6 +85,28 @@ class TaskActions:
         self._context = context
         self._operations = Operations(context.inspector)
 
+    @describe(
+        Described(
+            id="create_operation",
+            tag="tasks",
+            summary="Act on many tasks",
+            body=ACTION_BODY,
+            answers=[
+                Answer(status=200, description="A dry run: what it would be about.", shapes=json(shapes.Trial)),
+                Answer(
+                    status=202,
+                    description="The operation, which goes on by itself.",
+                    shapes=json(shapes.Operation),
+                    headers=[LOCATION],
+                    links={
+                        "get_operation": {"operation_id": "$response.body#/id"},
+                        "stop_operation": {"operation_id": "$response.body#/id"},
+                    },
+                ),
+            ],
+            refuses=["invalid_members", "shutting_down"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store the action as an operation; or, as a dry run, tell how many tasks it would be about."""
         body = read_object(req, self._context.settings.max_body_bytes)
@@ -53,12 +125,12 @@ class TaskActions:
         resp.location = f"/operations/{operation.id}"
         resp.data = msgspec.json.encode(operation_view(operation))
 
-    def _tried(self, action: Action) -> dict[str, Any]:
+    def _tried(self, action: Action) -> shapes.Trial:
         inspector = self._context.inspector
         found = count(inspector, action, inspector.now_ms(), COUNT_LIMIT_S, SAMPLE)
         tasks = [inspector.get(task_id, queue=queue) for queue, task_id in found.sample]
         sample = [task_view(task) for task in tasks if task is not None]
-        return {"action": action.kind, "dry_run": True, "matched": found.matched, "exact": found.exact, "sample": sample}
+        return shapes.Trial(action=action.kind, dry_run=True, matched=found.matched, exact=found.exact, sample=sample)
 
 
 class OperationList:
@@ -67,6 +139,16 @@ class OperationList:
     def __init__(self, context: ApiContext) -> None:
         self._operations = Operations(context.inspector)
 
+    @describe(
+        Described(
+            id="list_operations",
+            tag="operations",
+            summary="List the last operations",
+            answers=[
+                Answer(status=200, description="The last hundred, the newest first.", shapes=json(list[shapes.Operation]))
+            ],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The last hundred operations, the newest first."""
         resp.data = msgspec.json.encode([operation_view(operation) for operation in self._operations.newest()])
@@ -80,6 +162,16 @@ class OperationItem:
     def __init__(self, context: ApiContext) -> None:
         self._operations = Operations(context.inspector)
 
+    @describe(
+        Described(
+            id="get_operation",
+            tag="operations",
+            summary="Show an operation",
+            takes=[OPERATION_ID],
+            answers=[Answer(status=200, description="The operation.", shapes=json(shapes.Operation))],
+            refuses=["operation_not_found"],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
         """One operation, with how far it has come."""
         resp.data = msgspec.json.encode(operation_view(_known(self._operations, operation_id)))
@@ -93,6 +185,19 @@ class OperationStop:
     def __init__(self, context: ApiContext) -> None:
         self._operations = Operations(context.inspector)
 
+    @describe(
+        Described(
+            id="stop_operation",
+            tag="operations",
+            summary="Stop an operation",
+            takes=[OPERATION_ID],
+            answers=[
+                Answer(status=200, description="It had ended.", shapes=json(shapes.Operation)),
+                Answer(status=202, description="It ends.", shapes=json(shapes.Operation)),
+            ],
+            refuses=["operation_not_found"],
+        )
+    )
     def on_post(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
         """Have it go no further; what it has done stays. Of one that has ended nothing changes."""
         operation = _known(self._operations, operation_id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import falcon
+from falcon.routing import CompiledRouter
 
-from taskq.api import errors
+from taskq.api import document, errors
 from taskq.api.access import Access
 from taskq.api.actions import OperationItem, OperationList, OperationStop, TaskActions
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
+from taskq.api.docs import Docs, DocsFile, OpenApi
 from taskq.api.headers import SafeHeaders
 from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.longpoll import Waits
@@ -26,7 +28,10 @@ App = falcon.App[falcon.Request, falcon.Response]
 
 def create_app(context: ApiContext) -> App:
     """The WSGI application. It is called from several threads at once; all its state is in `context`."""
-    app: App = falcon.App(middleware=[SafeHeaders(), RequestLog(), SameOrigin(), Access(context), KnownMethods()])
+    router = CompiledRouter()
+    app: App = falcon.App(
+        router=router, middleware=[SafeHeaders(), RequestLog(), SameOrigin(), Access(context), KnownMethods()]
+    )
     errors.install(app)
     waits = Waits(context)
     app.add_route("/tasks", Tasks(context, waits))
@@ -58,4 +63,7 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(context))
     app.add_route("/version", Version())
+    app.add_route("/openapi.json", OpenApi(lambda: document.build(router, app, context)))
+    app.add_route("/docs", Docs())
+    app.add_route("/docs/{name}", DocsFile())
     return app

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.admission import Admitter
 from taskq.api.body import decode, invalid_body, is_lines, read_lines, read_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import JSON, NDJSON, SCHEMAS, Answer, Body, Operation, Parameter, Schema, describe, json
 from taskq.api.errors import ApiError, explain, key_taken, problem
-from taskq.api.repeats import REPLAYED, read_key, resolve
-from taskq.api.submission import Members, new_task
+from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
+from taskq.api.submission import NEW_TASK, Members, new_task
+from taskq.api.tasks import NEW_TASK_REFUSALS
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import QueueError, UniqueKeyTaken
 from taskq.log import emit
@@ -35,6 +38,41 @@ Planned = NewTask | ApiError
 Outcome = Task | ApiError
 
 
+ATOMIC = Parameter(
+    name="atomic",
+    schema={"type": "string", "enum": ["true", "false"], "default": "false"},
+    description="For newline-delimited JSON: store all tasks or none. In JSON it is a member of the body.",
+)
+BODY = Body(
+    shapes={
+        JSON: Schema(
+            name="Batch",
+            schema={
+                "title": "Batch",
+                "type": "object",
+                "properties": {
+                    "tasks": {"type": "array", "items": NEW_TASK.ref, "minItems": 1, "maxItems": MOST_TASKS},
+                    "atomic": {"anyOf": [{"type": "boolean"}, {"type": "null"}], "default": False},
+                },
+                "required": ["tasks"],
+            },
+            uses=[NEW_TASK],
+        ),
+        NDJSON: {"type": "string", "description": "A `NewTask` as JSON on each line."},
+    },
+    examples={"two": {"tasks": [{"type": "echo", "payload": "a"}, {"type": "echo", "payload": "b"}], "atomic": True}},
+)
+ENTRIES = Schema(
+    name="Entries",
+    schema={
+        "title": "Entries",
+        "type": "array",
+        "items": {"anyOf": [{"$ref": SCHEMAS + "Stored"}, {"$ref": SCHEMAS + "Refused"}]},
+    },
+    uses=[shapes.Stored, shapes.Refused],
+)
+
+
 class Batch(NamedTuple):
     """What was sent: the tasks as JSON values, or the error in place of one that is no JSON. `whole`: all or none."""
 
@@ -48,6 +86,25 @@ class TaskBatch:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="create_tasks",
+            tag="tasks",
+            summary="Enqueue many tasks",
+            takes=[ATOMIC, KEY],
+            body=BODY,
+            answers=[
+                Answer(
+                    status=200,
+                    description="An entry for each task, in order; also for a repeat of an atomic batch.",
+                    shapes=json(ENTRIES),
+                    headers=[REPLAYED_HEADER],
+                ),
+                Answer(status=201, description="An atomic batch is stored.", shapes=json(list[shapes.Stored])),
+            ],
+            refuses=[*NEW_TASK_REFUSALS, "batch_refused", "invalid_header", "idempotency_key_reused", "shutting_down"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store the tasks and answer for each, in order."""
         if self._context.draining():
@@ -190,10 +247,10 @@ def refusal(refused: Mapping[int, ApiError], total: int) -> ApiError:
     return ApiError("batch_refused", sentence, errors=errors[:MOST_ERRORS])
 
 
-def entry(outcome: Outcome) -> dict[str, Any]:
+def entry(outcome: Outcome) -> shapes.Stored | dict[str, Any]:
     """What the answer to a batch says about one of its tasks."""
     if isinstance(outcome, Task):
-        return {"status": 201, "task": task_view(outcome)}
+        return shapes.Stored(task=task_view(outcome))
     return problem(outcome.code, str(outcome), errors=outcome.errors, members=outcome.members)
 
 

@@ -7,6 +7,16 @@ import re
 
 import falcon
 
+from taskq.api.describe import Header, Parameter
+
+ETAG = Header(name="ETag", description="A digest of this answer.", always=True)
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    place="header",
+    schema={"type": "string"},
+    description="The ETag of an earlier answer: 304 if nothing has changed.",
+)
+
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 

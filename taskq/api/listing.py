@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import urlencode
 
 import falcon
 
-from taskq.api.errors import ApiError
-from taskq.members import moment_ms, name
+from taskq.api.describe import Parameter
+from taskq.api.query import Query
+from taskq.members import MOMENT_SCHEMA, NAME_SCHEMA, moment_ms, name
 from taskq.queue.pages import decode_cursor, encode_cursor
 from taskq.queue.selection import EVERYTHING, Filter
 from taskq.task import ErrorKind, Status
@@ -21,7 +21,59 @@ from taskq.units import shown
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-T = TypeVar("T")
+STATUS = Parameter(
+    name="status", schema={"type": "string", "enum": list(Status)}, description="Only those with it.", example="failed"
+)
+TYPE = Parameter(name="type", schema=NAME_SCHEMA, description="Only those of it.", example="echo")
+QUEUE = Parameter(name="queue", schema=NAME_SCHEMA, description="Only those in it.", example="default")
+TAG = Parameter(name="tag", schema=NAME_SCHEMA, description="Only those that have it.")
+CREATED_AFTER = Parameter(
+    name="created_after", schema=MOMENT_SCHEMA, description="The first moment of creation that counts."
+)
+CREATED_BEFORE = Parameter(
+    name="created_before", schema=MOMENT_SCHEMA, description="The first moment of creation that no longer counts."
+)
+ERROR_KIND = Parameter(
+    name="error_kind", schema={"type": "string", "enum": list(ErrorKind)}, description="Only those that failed of it."
+)
+FINISHED_AFTER = Parameter(
+    name="finished_after", schema=MOMENT_SCHEMA, description="The first moment of ending that counts."
+)
+FINISHED_BEFORE = Parameter(
+    name="finished_before", schema=MOMENT_SCHEMA, description="The first moment of ending that no longer counts."
+)
+ORDER = Parameter(
+    name="order",
+    schema={"type": "string", "enum": ["desc", "asc"], "default": "desc"},
+    description="By time of creation: the newest first (desc) or the oldest.",
+)
+LIMIT = Parameter(
+    name="limit",
+    schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    description="At most so many.",
+)
+CURSOR = Parameter(
+    name="cursor",
+    schema={"type": "string", "pattern": r"^[A-Za-z0-9_\-]{1,128}$"},
+    description="Where to go on: the X-Next-Cursor of the page before.",
+)
+CONDITIONS = (
+    STATUS,
+    TYPE,
+    QUEUE,
+    TAG,
+    ERROR_KIND,
+    CREATED_AFTER,
+    CREATED_BEFORE,
+    FINISHED_AFTER,
+    FINISHED_BEFORE,
+)
+COUNT = Parameter(
+    name="count",
+    schema={"type": "string", "enum": ["true", "false"], "default": "false"},
+    description="Count all tasks that are asked for, in X-Total-Count.",
+)
+PARAMETERS = (*CONDITIONS, ORDER, LIMIT, CURSOR, COUNT)
 
 # As long as a cursor of ours can be: the digits of a longer one would not fit into a number.
 _CURSOR = re.compile(r"[A-Za-z0-9_\-]{1,128}\Z")
@@ -56,37 +108,24 @@ class Listing:
 
 
 def read_listing(req: falcon.Request) -> Listing:
-    """The listing that the query describes. An empty parameter counts as absent. Raises ApiError with every fault."""
-    faults: list[dict[str, str]] = []
-
-    def read(parameter: str, reader: Callable[[str], T], default: T) -> T:
-        value = req.get_param(parameter)
-        if not value:
-            return default
-        try:
-            return reader(value)
-        except ValueError as error:
-            faults.append({"parameter": parameter, "detail": str(error)})
-            return default
-
-    limit = read("limit", _limit, DEFAULT_LIMIT)
-    cursor = read("cursor", _cursor, None)
-    newest_first = read("order", _newest_first, True)
-    count = read("count", _truth, False)
+    """The listing that the query describes. Raises ApiError with every fault."""
+    query = Query(req)
+    limit = query.read(LIMIT, _limit, DEFAULT_LIMIT)
+    cursor = query.read(CURSOR, _cursor, None)
+    newest_first = query.read(ORDER, _newest_first, True)
+    count = query.read(COUNT, _truth, False)
     wanted = Filter(
-        status=read("status", _status, None),
-        type=read("type", name, None),
-        queue=read("queue", name, None),
-        tag=read("tag", name, None),
-        error_kind=read("error_kind", _error_kind, None),
-        created_from_ms=read("created_after", moment_ms, None),
-        created_until_ms=read("created_before", moment_ms, None),
-        finished_from_ms=read("finished_after", moment_ms, None),
-        finished_until_ms=read("finished_before", moment_ms, None),
+        status=query.read(STATUS, _status, None),
+        type=query.read(TYPE, name, None),
+        queue=query.read(QUEUE, name, None),
+        tag=query.read(TAG, name, None),
+        error_kind=query.read(ERROR_KIND, _error_kind, None),
+        created_from_ms=query.read(CREATED_AFTER, moment_ms, None),
+        created_until_ms=query.read(CREATED_BEFORE, moment_ms, None),
+        finished_from_ms=query.read(FINISHED_AFTER, moment_ms, None),
+        finished_until_ms=query.read(FINISHED_BEFORE, moment_ms, None),
     )
-    if faults:
-        sentence = f"invalid {faults[0]['parameter']}: {faults[0]['detail']}"
-        raise ApiError("invalid_query", sentence, errors=faults)
+    query.check()
     return Listing(wanted=wanted, limit=limit, cursor=cursor, newest_first=newest_first, count=count)
 
 

@@ -13,12 +13,28 @@ from typing import NamedTuple
 import falcon
 
 from taskq.api.context import ApiContext
-from taskq.api.errors import ApiError
+from taskq.api.describe import Parameter
+from taskq.api.query import Query
+from taskq.members import DURATION_SCHEMA
 from taskq.queue.ending import end_of
 from taskq.task import Task
 from taskq.units import parse_duration, shown
 
 LONGEST_S = 30.0
+
+WAIT = Parameter(
+    name="wait",
+    schema=DURATION_SCHEMA,
+    description="How long to wait for the end of the task, at most 30 s.",
+    example="10s",
+)
+PREFER = Parameter(
+    name="Prefer",
+    place="header",
+    schema={"type": "string"},
+    description="`wait=N`: wait up to N seconds, at most 30, for the end of the task. Anything else is ignored.",
+    example="wait=10",
+)
 
 HURRY = "taskq.hurry"
 """Where the server's environ has a function that tells whether an answer is wanted at once: the client has hung up, or the
@@ -72,9 +88,11 @@ def read_patience(req: falcon.Request) -> Patience:
 
     A preference is nothing that can be refused (RFC 7240): one that cannot be read is ignored, one that is too long is cut.
     """
-    value = req.get_param("wait")
-    if value:
-        return Patience(_wait_s(value))
+    query = Query(req)
+    wait_s = query.read(WAIT, _wait_s, 0.0)
+    query.check()
+    if wait_s:
+        return Patience(wait_s)
     for preference in (req.get_header("Prefer") or "").split(","):
         found = _WAIT.match(preference)
         if found:
@@ -84,11 +102,7 @@ def read_patience(req: falcon.Request) -> Patience:
 
 
 def _wait_s(value: str) -> float:
-    try:
-        wait_s = parse_duration(value)
-        if wait_s > LONGEST_S:
-            raise ValueError(f"expected a duration of at most {LONGEST_S:.0f}s, got {shown(value)}")
-    except ValueError as error:
-        fault = {"parameter": "wait", "detail": str(error)}
-        raise ApiError("invalid_query", f"invalid wait: {error}", errors=[fault]) from None
+    wait_s = parse_duration(value)
+    if wait_s > LONGEST_S:
+        raise ValueError(f"expected a duration of at most {LONGEST_S:.0f}s, got {shown(value)}")
     return wait_s

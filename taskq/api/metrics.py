@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from taskq import __version__
 from taskq.api.context import ApiContext
+from taskq.api.describe import TEXT, Answer, Operation, describe
 from taskq.errors import StartupError
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector, QueueState
@@ -33,6 +34,20 @@ class Metrics:
     def __init__(self, context: ApiContext) -> None:
         self._inspector = context.inspector
 
+    @describe(
+        Operation(
+            id="metrics",
+            tag="service",
+            summary="Read the metrics",
+            answers=[
+                Answer(
+                    status=200,
+                    description="Prometheus text, or OpenMetrics for those who accept it.",
+                    shapes={TEXT: {"type": "string"}, "application/openmetrics-text": {"type": "string"}},
+                )
+            ],
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Everything that can be measured; the Accept header chooses the format."""
         registry = CollectorRegistry(auto_describe=False)

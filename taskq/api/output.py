@@ -8,15 +8,25 @@ import falcon
 import msgspec
 
 from taskq.api.context import ApiContext
-from taskq.api.errors import ApiError
-from taskq.api.tasks import find_task
+from taskq.api.describe import JSON, TEXT, Answer, Header, Operation, Parameter, describe
+from taskq.api.query import Query
+from taskq.api.shapes import Output
+from taskq.api.tasks import TASK_ID, find_task
 from taskq.queue.reports import Printed
-from taskq.task import Task
 from taskq.units import shown
 
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
 CUT = "[... cut: only the newest output is kept]\n"
+
+
+ATTEMPT = Parameter(
+    name="attempt",
+    schema={"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+    description="Which attempt, counted from 1; the newest if it is left out.",
+)
+VARY = Header(name="Vary", description="Accept: it decides between JSON and text.", always=True)
+NOSNIFF = Header(name="X-Content-Type-Options", description="nosniff, for text.")
 
 
 class TaskLogs:
@@ -25,6 +35,23 @@ class TaskLogs:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="get_task_logs",
+            tag="tasks",
+            summary="Read what a task has printed",
+            takes=[TASK_ID, ATTEMPT],
+            answers=[
+                Answer(
+                    status=200,
+                    description="The newest output that is kept.",
+                    shapes={JSON: Output, TEXT: {"type": "string"}},
+                    headers=[VARY, NOSNIFF],
+                )
+            ],
+            refuses=["task_not_found"],
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """The output of the newest attempt, or of `attempt`, also while it runs."""
         task = find_task(self._context, task_id)
@@ -39,29 +66,24 @@ class TaskLogs:
             resp.set_header("X-Content-Type-Options", "nosniff")
             resp.data = ((CUT if found.cut else "") + _text(found)).encode()
         else:
-            resp.data = msgspec.json.encode(_view(task, attempt, found, list(printed)))
+            resp.data = msgspec.json.encode(
+                Output(id=task.id, attempt=attempt, text=_text(found), truncated=found.cut, attempts=list(printed))
+            )
 
     on_head = on_get
 
 
 def _attempt(req: falcon.Request) -> int | None:
-    value = req.get_param("attempt")
-    if not value:
-        return None
-    if not _NUMBER.match(value) or int(value) < 1:
-        detail = f"expected the number of an attempt, counted from 1, got {shown(value)}"
-        raise ApiError("invalid_query", f"invalid attempt: {detail}", errors=[{"parameter": "attempt", "detail": detail}])
-    return int(value)
+    query = Query(req)
+    attempt = query.read(ATTEMPT, _number, None)
+    query.check()
+    return attempt
 
 
-def _view(task: Task, attempt: int, found: Printed, attempts: list[int]) -> dict[str, object]:
-    return {
-        "id": task.id,
-        "attempt": attempt,
-        "text": _text(found),
-        "truncated": found.cut,
-        "attempts": attempts,
-    }
+def _number(value: str) -> int:
+    if _NUMBER.match(value) and int(value) > 0:
+        return int(value)
+    raise ValueError(f"expected the number of an attempt, counted from 1, got {shown(value)}")
 
 
 def _text(found: Printed) -> str:

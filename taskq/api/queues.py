@@ -5,14 +5,19 @@ from __future__ import annotations
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.body import read_optional_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
-from taskq.api.submission import given_reason
+from taskq.api.submission import REASON_BODY, given_reason
 from taskq.api.views import queue_view
 from taskq.log import emit
+from taskq.members import NAME_SCHEMA
 from taskq.queue import gate
 from taskq.queue.queue import Queue
+
+QUEUE = Parameter(name="name", place="path", schema=NAME_SCHEMA, description="The queue.", example="default")
 
 
 class Queues:
@@ -21,6 +26,14 @@ class Queues:
     def __init__(self, context: ApiContext) -> None:
         self._inspector = context.inspector
 
+    @describe(
+        Operation(
+            id="list_queues",
+            tag="queues",
+            summary="List the queues",
+            answers=[Answer(status=200, description="The known queues, by name.", shapes=json(list[shapes.Queue]))],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Every known queue."""
         states = [self._inspector.state(name) for name in self._inspector.queue_names()]
@@ -35,6 +48,16 @@ class QueueItem:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="get_queue",
+            tag="queues",
+            summary="Show a queue",
+            takes=[QUEUE],
+            answers=[Answer(status=200, description="The queue.", shapes=json(shapes.Queue))],
+            refuses=["queue_not_found"],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """One queue."""
         _show(resp, self._context, _known(self._context, name))
@@ -48,6 +71,17 @@ class QueuePause:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="pause_queue",
+            tag="queues",
+            summary="Pause a queue",
+            takes=[QUEUE],
+            body=REASON_BODY,
+            answers=[Answer(status=200, description="The queue, paused.", shapes=json(shapes.Queue))],
+            refuses=["queue_not_found", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Let no task start any more: once this is answered, none does. Repeating it takes the new reason."""
         queue = _known(self._context, name)
@@ -62,6 +96,16 @@ class QueueResume:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="resume_queue",
+            tag="queues",
+            summary="Resume a queue",
+            takes=[QUEUE],
+            answers=[Answer(status=200, description="The queue.", shapes=json(shapes.Queue))],
+            refuses=["queue_not_found"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Let tasks start again; of a queue that is not paused nothing changes."""
         queue = _known(self._context, name)
@@ -76,11 +120,21 @@ class QueuePurge:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="purge_queue",
+            tag="queues",
+            summary="Remove what waits",
+            takes=[QUEUE],
+            answers=[Answer(status=200, description="How many tasks were removed.", shapes=json(shapes.Purged))],
+            refuses=["queue_not_found"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Remove what is pending or scheduled; what runs goes on."""
         purged = gate.purge(_known(self._context, name))
         emit("queue.purged", queue=name, purged=purged, request_id=req.context.request_id)
-        resp.data = msgspec.json.encode({"queue": name, "purged": purged})
+        resp.data = msgspec.json.encode(shapes.Purged(queue=name, purged=purged))
 
 
 def _known(context: ApiContext, name: str) -> Queue:

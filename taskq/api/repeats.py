@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import falcon
 
 from taskq.api.context import ApiContext
+from taskq.api.describe import Header, Parameter
 from taskq.api.errors import ApiError
 from taskq.queue.repeats import Claim, claim
 from taskq.units import shown
@@ -18,6 +19,18 @@ HEADER = "Idempotency-Key"
 
 REPLAYED = "Idempotency-Replayed"
 """The header of an answer to a repeat."""
+
+KEY = Parameter(
+    name=HEADER,
+    place="header",
+    schema={"type": "string", "pattern": r"^[\x20-\x7e]{1,128}$"},
+    description="Makes the request safe to repeat for 24 hours.",
+)
+REPLAYED_HEADER = Header(
+    name=REPLAYED,
+    description="That this is the answer to an earlier request.",
+    schema={"type": "string", "enum": ["true"]},
+)
 
 _KEY = re.compile(r"[\x20-\x7e]{1,128}\Z")
 _CANONICAL = json.JSONEncoder(

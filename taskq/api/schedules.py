@@ -8,17 +8,24 @@ import uuid
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.body import read_optional_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
-from taskq.api.submission import given_reason
+from taskq.api.submission import REASON_BODY, given_reason
+from taskq.api.tasks import LINKS, LOCATION
 from taskq.api.views import schedule_view, task_view
 from taskq.errors import TaskNotFound
 from taskq.log import emit
+from taskq.members import NAME_SCHEMA
 from taskq.queue.schedules import Schedules, ScheduleState
 from taskq.schedule import ticks
 
 RUNS_SHOWN = 5
+
+
+SCHEDULE = Parameter(name="name", place="path", schema=NAME_SCHEMA, description="The schedule.")
 
 
 class ScheduleList:
@@ -27,6 +34,14 @@ class ScheduleList:
     def __init__(self, context: ApiContext) -> None:
         self._schedules = Schedules(context.inspector)
 
+    @describe(
+        Operation(
+            id="list_schedules",
+            tag="schedules",
+            summary="List the schedules",
+            answers=[Answer(status=200, description="The schedules, by name.", shapes=json(list[shapes.Schedule]))],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Every schedule that a machine has."""
         now_ms = self._schedules.now_ms()
@@ -41,6 +56,16 @@ class ScheduleItem:
     def __init__(self, context: ApiContext) -> None:
         self._schedules = Schedules(context.inspector)
 
+    @describe(
+        Operation(
+            id="get_schedule",
+            tag="schedules",
+            summary="Show a schedule",
+            takes=[SCHEDULE],
+            answers=[Answer(status=200, description="The schedule.", shapes=json(shapes.Schedule))],
+            refuses=["schedule_not_found"],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """One schedule."""
         _show(resp, self._schedules, name)
@@ -55,6 +80,17 @@ class SchedulePause:
         self._schedules = Schedules(context.inspector)
         self._max_body_bytes = context.settings.max_body_bytes
 
+    @describe(
+        Operation(
+            id="pause_schedule",
+            tag="schedules",
+            summary="Pause a schedule",
+            takes=[SCHEDULE],
+            body=REASON_BODY,
+            answers=[Answer(status=200, description="The schedule, paused.", shapes=json(shapes.Schedule))],
+            refuses=["schedule_not_found", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Let its ticks pass without effect. Repeating it takes the new reason."""
         schedule = _known(self._schedules, name).schedule
@@ -69,6 +105,16 @@ class ScheduleResume:
     def __init__(self, context: ApiContext) -> None:
         self._schedules = Schedules(context.inspector)
 
+    @describe(
+        Operation(
+            id="resume_schedule",
+            tag="schedules",
+            summary="Resume a schedule",
+            takes=[SCHEDULE],
+            answers=[Answer(status=200, description="The schedule.", shapes=json(shapes.Schedule))],
+            refuses=["schedule_not_found"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Let it tick again; of one that is not paused nothing changes."""
         if self._schedules.resume(_known(self._schedules, name).schedule):
@@ -83,6 +129,16 @@ class ScheduleRun:
         self._context = context
         self._schedules = Schedules(context.inspector)
 
+    @describe(
+        Operation(
+            id="run_schedule",
+            tag="schedules",
+            summary="Run a schedule now",
+            takes=[SCHEDULE],
+            answers=[Answer(status=201, description="The task.", shapes=json(shapes.Task), headers=[LOCATION], links=LINKS)],
+            refuses=["schedule_not_found", "task_not_found", "shutting_down"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Enqueue its task now, whatever its ticks, a pause and running tasks say."""
         if self._context.draining():
@@ -117,7 +173,7 @@ def _show(resp: falcon.Response, schedules: Schedules, name: str) -> None:
     resp.data = msgspec.json.encode(_view(_known(schedules, name), schedules.now_ms()))
 
 
-def _view(state: ScheduleState, now_ms: int) -> dict[str, object]:
+def _view(state: ScheduleState, now_ms: int) -> shapes.Schedule:
     going = state.schedule.enabled and state.paused is None
     following = itertools.islice(ticks(state.schedule.line, now_ms), RUNS_SHOWN) if going else ()
     return schedule_view(state, list(following))

@@ -13,12 +13,65 @@ from taskq import members
 from taskq.api.admission import Admission, Admitter, Unknown, as_members
 from taskq.api.body import encode, invalid_body
 from taskq.api.context import ApiContext
+from taskq.api.describe import Body, JsonSchema, Schema, json
 from taskq.api.errors import ApiError
-from taskq.members import name, read_options
+from taskq.members import DURATION_SCHEMA, NAME_SCHEMA, OPTIONS, name, read_options
 from taskq.task import NewTask
 from taskq.units import parse_duration, shown
 
 MAX_REASON = 500
+
+
+def optional(schema: JsonSchema) -> JsonSchema:
+    """The same, or null, which counts as absent."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+NEW_TASK = Schema(
+    name="NewTask",
+    schema={
+        "title": "NewTask",
+        "type": "object",
+        "description": "A task to enqueue. At most one of `delay` and `run_at`; without either it is due at once.",
+        "properties": {
+            "type": NAME_SCHEMA,
+            "payload": {"description": "Any JSON value; what fits is said by the schema of the type."},
+            **{name: optional(option.schema) for name, option in OPTIONS.items()},
+        },
+        "required": ["type"],
+    },
+)
+TASK_BODY = Body(
+    shapes=json(NEW_TASK),
+    examples={
+        "echo": {"type": "echo", "payload": "Hello World"},
+        "later": {"type": "sum", "payload": [1, 2, 5], "priority": "high", "delay": "5m", "tags": ["nightly"]},
+    },
+)
+REASON_BODY = Body(
+    shapes=json(
+        Schema(
+            name="Reason",
+            schema={
+                "title": "Reason",
+                "type": "object",
+                "properties": {"reason": optional({"type": "string", "maxLength": MAX_REASON})},
+            },
+        )
+    ),
+    examples={"reason": {"reason": "deploy"}},
+    required=False,
+)
+DELAY_BODY = Body(
+    shapes=json(
+        Schema(
+            name="Delay",
+            schema={"title": "Delay", "type": "object", "properties": {"delay": optional(DURATION_SCHEMA)}},
+        )
+    ),
+    examples={"later": {"delay": "30s"}},
+    required=False,
+)
 
 
 class Members(members.Members):

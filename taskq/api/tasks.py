@@ -7,15 +7,16 @@ import re
 import falcon
 import msgspec
 
-from taskq.api import etags
+from taskq.api import etags, shapes
 from taskq.api.admission import Admitter
 from taskq.api.body import read_object, read_optional_object
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Header, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
-from taskq.api.listing import Listing, next_link, read_listing
-from taskq.api.longpoll import Patience, Waits, read_patience
-from taskq.api.repeats import REPLAYED, read_key, resolve
-from taskq.api.submission import given_reason, new_task, requeue_delay_s
+from taskq.api.listing import PARAMETERS, Listing, next_link, read_listing
+from taskq.api.longpoll import PREFER, WAIT, Patience, Waits, read_patience
+from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
+from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
@@ -34,6 +35,31 @@ COUNT_LIMIT_S = 3.0
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
+TASK_ID = Parameter(
+    name="task_id", place="path", schema={"type": "string", "format": "uuid"}, description="The id of a task."
+)
+LOCATION = Header(
+    name="Location",
+    description="The path of the task.",
+    schema={"type": "string", "format": "uri-reference"},
+    always=True,
+)
+CURSOR = Header(name="X-Next-Cursor", description="The `cursor` of the next page, while there is one.")
+TOTAL = Header(name="X-Total-Count", description="How many there are, if `count` asks for it.")
+TOTAL_EXACT = Header(name="X-Total-Count-Exact", description="false: at least so many; there was no time to count all.")
+LINK = Header(name="Link", description='The next page as `<...>; rel="next"`, while there is one.')
+APPLIED = Header(name="Preference-Applied", description="How long the request was ready to wait: `wait=N`.")
+LINKS = {
+    "get_task": {"task_id": "$response.body#/id"},
+    "get_task_logs": {"task_id": "$response.body#/id"},
+    "cancel_task": {"task_id": "$response.body#/id"},
+    "requeue_task": {"task_id": "$response.body#/id"},
+    "delete_task": {"task_id": "$response.body#/id"},
+}
+NEW_TASK_REFUSALS = ("type_required", "invalid_members", "unknown_type", "unknown_queue", "unique_key_taken")
+SHOWN = Answer(status=200, description="The task.", shapes=json(shapes.Task))
+
+
 class Tasks:
     """POST and GET /tasks."""
 
@@ -41,6 +67,31 @@ class Tasks:
         self._context = context
         self._waits = waits
 
+    @describe(
+        Operation(
+            id="create_task",
+            tag="tasks",
+            summary="Enqueue a task",
+            takes=[WAIT, PREFER, KEY],
+            body=TASK_BODY,
+            answers=[
+                Answer(
+                    status=201,
+                    description="It is stored.",
+                    shapes=json(shapes.Task),
+                    headers=[LOCATION, APPLIED],
+                    links=LINKS,
+                ),
+                Answer(
+                    status=200,
+                    description="A repeat of an earlier request, or a task that has ended within the wait.",
+                    shapes=json(shapes.Task),
+                    headers=[LOCATION, REPLAYED_HEADER, APPLIED],
+                ),
+            ],
+            refuses=[*NEW_TASK_REFUSALS, "invalid_header", "idempotency_key_reused", "shutting_down"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store one task and show it, on request once it has ended."""
         if self._context.draining():
@@ -63,6 +114,25 @@ class Tasks:
         resp.location = f"/tasks/{new.id}"
         resp.data = msgspec.json.encode(task_view(task))
 
+    @describe(
+        Operation(
+            id="list_tasks",
+            tag="tasks",
+            summary="List tasks",
+            takes=[*PARAMETERS, etags.IF_NONE_MATCH],
+            answers=[
+                Answer(
+                    status=200,
+                    description="A page.",
+                    shapes=json(list[shapes.Task]),
+                    headers=[LINK, CURSOR, TOTAL, TOTAL_EXACT, etags.ETAG],
+                ),
+                Answer(
+                    status=304, description="Nothing has changed.", headers=[LINK, CURSOR, TOTAL, TOTAL_EXACT, etags.ETAG]
+                ),
+            ],
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of tasks."""
         listing = read_listing(req)
@@ -110,6 +180,19 @@ class TaskItem:
         self._context = context
         self._waits = waits
 
+    @describe(
+        Operation(
+            id="get_task",
+            tag="tasks",
+            summary="Show a task",
+            takes=[TASK_ID, WAIT, PREFER, etags.IF_NONE_MATCH],
+            answers=[
+                Answer(status=200, description="The task.", shapes=json(shapes.Task), headers=[etags.ETAG, APPLIED]),
+                Answer(status=304, description="Nothing has changed.", headers=[etags.ETAG, APPLIED]),
+            ],
+            refuses=["task_not_found"],
+        )
+    )
     def on_get(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """One task, on request once it has ended; one that waits tells for what."""
         patience = read_patience(req)
@@ -118,11 +201,20 @@ class TaskItem:
             ended = self._waits.end_of(req, resp, (task.queue, task.id), patience)
             task = ended or _get(self._context, task.id)
         reason = waiting(self._context.inspector, task)
-        view = task_view(task)
-        etags.show(req, resp, msgspec.json.encode(view if reason is None else {**view, "waiting": reason}))
+        etags.show(req, resp, msgspec.json.encode(task_view(task, reason)))
 
     on_head = on_get
 
+    @describe(
+        Operation(
+            id="delete_task",
+            tag="tasks",
+            summary="Delete a task",
+            takes=[TASK_ID],
+            answers=[Answer(status=204, description="It is gone.")],
+            refuses=["task_not_found"],
+        )
+    )
     def on_delete(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Remove a task for good; one that runs is stopped."""
         task_id = _checked(task_id)
@@ -141,6 +233,20 @@ class TaskCancel:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="cancel_task",
+            tag="tasks",
+            summary="Cancel a task",
+            takes=[TASK_ID],
+            body=REASON_BODY,
+            answers=[
+                SHOWN,
+                Answer(status=202, description="It runs and is being stopped.", shapes=json(shapes.Task)),
+            ],
+            refuses=["task_not_found", "task_ended", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """End a task that has not ended. Answers 202 where a worker must still stop it; repeating it is harmless."""
         task_id = _checked(task_id)
@@ -161,6 +267,17 @@ class TaskRequeue:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="requeue_task",
+            tag="tasks",
+            summary="Bring a task back",
+            takes=[TASK_ID],
+            body=DELAY_BODY,
+            answers=[Answer(status=202, description="It waits again.", shapes=json(shapes.Task))],
+            refuses=["task_not_found", "task_not_ended", "unique_key_taken", "invalid_members"],
+        )
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """Bring a failed or cancelled task back."""
         task_id = _checked(task_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from taskq.api.shapes import Durations, Timings
 from taskq.queue.stats import BOUNDS_S, OUTCOMES, Counted, Runs
 
 
-def timings(counts: Iterable[Counted], type_: str) -> dict[str, Any]:
+def timings(counts: Iterable[Counted], type_: str) -> Timings:
     """The members `attempts` (by outcome) and `durations` of a type; nothing when no attempt of it has ended."""
     attempts: dict[str, int] = {}
     total = Runs()
@@ -18,13 +18,13 @@ def timings(counts: Iterable[Counted], type_: str) -> dict[str, Any]:
                 attempts[OUTCOMES[event]] = attempts.get(OUTCOMES[event], 0) + runs.count
                 total.add(runs)
     if not total.count:
-        return {}
-    durations = {
-        "mean_s": round(total.sum_s / total.count, 6),
-        "p50_s": round(quantile(total, 0.5), 6),
-        "p95_s": round(quantile(total, 0.95), 6),
-    }
-    return {"attempts": attempts, "durations": durations}
+        return Timings()
+    durations = Durations(
+        mean_s=round(total.sum_s / total.count, 6),
+        p50_s=round(quantile(total, 0.5), 6),
+        p95_s=round(quantile(total, 0.95), 6),
+    )
+    return Timings(attempts=attempts, durations=durations)
 
 
 def quantile(runs: Runs, share: float) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec import UNSET
 
+from taskq.api.shapes import Waiting
 from taskq.api.views import millisecond
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import Bound
@@ -12,7 +13,7 @@ from taskq.task import Status, Task
 from taskq.units import format_rate
 
 
-def waiting(inspector: Inspector, task: Task) -> dict[str, Any] | None:
+def waiting(inspector: Inspector, task: Task) -> Waiting | None:
     """The member `waiting` of a task; None for one that does not wait. Raises QueueUnavailable or QueueRefused."""
     if task.status is Status.SCHEDULED:
         return _until_due(task)
@@ -21,21 +22,23 @@ def waiting(inspector: Inspector, task: Task) -> dict[str, Any] | None:
     return None
 
 
-def explain(task: Task, found: Standing) -> dict[str, Any]:
+def explain(task: Task, found: Standing) -> Waiting:
     """The first thing that would have to change before anything else can."""
     reason, detail, since_ms = _reason(task, found)
-    view = {"reason": reason, "position": found.ahead, "detail": detail}
-    if since_ms is not None:
-        view["since"] = millisecond(since_ms)
-    return {name: value for name, value in view.items() if value is not None}
+    return Waiting(
+        reason=reason,
+        position=UNSET if found.ahead is None else found.ahead,
+        detail=detail,
+        since=UNSET if since_ms is None else millisecond(since_ms),
+    )
 
 
-def _until_due(task: Task) -> dict[str, Any]:
+def _until_due(task: Task) -> Waiting:
     when = millisecond(task.run_at_ms or 0)
     if task.retries > 0:
         detail = f"the last attempt failed; retry {task.retries} of {task.max_retry} is due at {when}"
-        return {"reason": "backoff", "detail": detail}
-    return {"reason": "run_at", "detail": f"it is due at {when}"}
+        return Waiting(reason="backoff", detail=detail)
+    return Waiting(reason="run_at", detail=f"it is due at {when}")
 
 
 def _reason(task: Task, found: Standing) -> tuple[str, str, int | None]:

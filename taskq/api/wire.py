@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+import uuid
 from collections import Counter
 from typing import Any
 
@@ -109,14 +110,16 @@ class JsonErrorTask(ErrorTask):
 
     def execute(self) -> None:
         error: Any = self.request.error  # type: ignore[attr-defined]
-        body = problem(*_explain(error))
+        request_id = uuid.uuid4().hex  # one of the client may be part of what is wrong
+        body = problem(*_explain(error), request_id=request_id)
         data = msgspec.json.encode(body)
         self.status = f"{body['status']} {body['title']}"
-        self.response_headers = [("Content-Type", "application/json"), *HEADERS.items()]
+        own = {"Content-Type": "application/json", "X-Request-ID": request_id}
+        self.response_headers = list({**own, **HEADERS}.items())
         self.set_close_on_finish()
         self.content_length = len(data)
         self.channel.refused = True
-        emit("request.handled", status=body["status"], message=body["error"])
+        emit("request.handled", status=body["status"], message=body["error"], request_id=request_id)
         self.write(data)
 
 

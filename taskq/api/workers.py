@@ -5,10 +5,16 @@ from __future__ import annotations
 import falcon
 import msgspec
 
+from taskq.api import shapes
 from taskq.api.context import ApiContext
+from taskq.api.describe import Answer, Operation, Parameter, describe, json
 from taskq.api.errors import ApiError
 from taskq.api.views import worker_view
 from taskq.queue.inspect import WorkerState
+
+WORKER_ID = Parameter(
+    name="worker_id", place="path", schema={"type": "string", "minLength": 1}, description="The id of a live worker."
+)
 
 
 class Workers:
@@ -17,6 +23,14 @@ class Workers:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="list_workers",
+            tag="workers",
+            summary="List the live workers",
+            answers=[Answer(status=200, description="The live workers.", shapes=json(list[shapes.Worker]))],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Every live worker of every queue."""
         resp.data = msgspec.json.encode([worker_view(state) for state in _live(self._context)])
@@ -30,6 +44,16 @@ class WorkerItem:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
 
+    @describe(
+        Operation(
+            id="get_worker",
+            tag="workers",
+            summary="Show a worker",
+            takes=[WORKER_ID],
+            answers=[Answer(status=200, description="The worker.", shapes=json(shapes.Worker))],
+            refuses=["worker_not_found"],
+        )
+    )
     def on_get(self, _req: falcon.Request, resp: falcon.Response, worker_id: str) -> None:
         """One live worker."""
         state = next((state for state in _live(self._context) if state.id == worker_id), None)

@@ -31,6 +31,7 @@ from taskq.api.server import Server
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
+from tests.contract import ContractClient
 
 START_LIMIT_S = 10.0
 STOP_LIMIT_S = 10.0
@@ -121,8 +122,8 @@ def inspector(link: Link, prefix: str) -> Inspector:
 
 @pytest.fixture
 def api(inspector: Inspector) -> TestClient:
-    """The application, called without a network."""
-    return TestClient(create_app(ApiContext(inspector=inspector)))
+    """The application, called without a network. Each of its answers is held against its own document."""
+    return ContractClient(create_app(ApiContext(inspector=inspector)))
 
 
 Address = tuple[str, int]

@@ -162,7 +162,9 @@ def test_the_server_answers_errors_of_an_application_without_a_traceback(start_a
         text = answer.read().decode()
 
     assert answer.status == 500
-    assert json.loads(text) == {
+    body = json.loads(text)
+    assert body.pop("request_id") == answer.getheader("X-Request-ID")
+    assert body == {
         "error": "internal error",
         "code": "internal_error",
         "title": "Internal Server Error",

@@ -69,6 +69,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
     assert HEADERS.items() <= {name.title(): value for name, value in answer.headers.items()}.items()
     assert (answer.body["code"], answer.body["status"]) == (code, status)
     assert answer.body["error"]
+    assert answer.body["request_id"] == answer.headers["x-request-id"]
     assert answer.body["title"]
     assert answer.rest == b""
 

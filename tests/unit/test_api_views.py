@@ -14,7 +14,7 @@ ID = "5335d502-a2c7-4abd-9496-c64692b43869"
 CREATED_MS = 1_769_943_212_987
 
 
-def shown(view: dict[str, object]) -> dict[str, object]:
+def shown(view: object) -> dict[str, object]:
     value: dict[str, object] = json.loads(msgspec.json.encode(view))
     return value
 

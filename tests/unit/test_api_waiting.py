@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskq.api.waiting import explain
@@ -27,7 +28,8 @@ def found(**fields: Any) -> dict[str, Any]:
         "busy_since_ms": SINCE_MS,
         "servers": 3,
     }
-    return explain(TASK, Standing(**{**usual, **fields}))
+    reason: dict[str, Any] = msgspec.to_builtins(explain(TASK, Standing(**{**usual, **fields})))
+    return reason
 
 
 def test_a_pause_comes_first_with_its_reason() -> None:

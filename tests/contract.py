@@ -1,0 +1,108 @@
+"""Holds answers against the OpenAPI document: a code, header, body or code word that it does not have fails the test."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+from falcon.testing import Result, TestClient
+
+PROBLEM = "application/problem+json"
+ANYWHERE = {
+    "content-type",
+    "content-length",
+    "vary",
+    "x-content-type-options",
+    "cache-control",
+    "content-security-policy",
+    "cross-origin-resource-policy",
+    "referrer-policy",
+    "x-frame-options",
+}
+"""Headers that are not worth a word for each operation."""
+
+UNDESCRIBED = {404: "not_found", 405: "method_not_allowed"}
+"""What is answered where the document has nothing."""
+
+
+class Contract:
+    """The promises of one document."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        # What stands in a path beats a parameter, as it does in the router.
+        self._paths = sorted(document["paths"], key=lambda path: path.count("{"))
+        self._validator = functools.cache(self._make_validator)
+
+    def check(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        """Fails with what is wrong with an answer; header names in lower case."""
+        what = f"{method} {path} -> {status}"
+        operation = self.operation("GET" if method == "HEAD" else method, path)
+        if method == "OPTIONS":
+            assert (status, content) == (200, b""), what
+            return
+        if operation is None:
+            self._check_body(what, {"$ref": "#/components/schemas/Problem"}, content, method)
+            assert method == "HEAD" or json.loads(content)["code"] == UNDESCRIBED[status], what
+            return
+        assert str(status) in operation["responses"], f"{what} is not described"
+        response = operation["responses"][str(status)]
+        self._check_headers(what, response["headers"], headers)
+        if "content" not in response:
+            assert content == b"", what
+            return
+        media = headers["content-type"].partition(";")[0]
+        assert media in response["content"], f"{what}: {media} is not described"
+        described = response["content"][media]
+        if media in ("application/json", PROBLEM):
+            self._check_body(what, described["schema"], content, method)
+            if status >= 400 and method != "HEAD" and PROBLEM in response["content"]:
+                assert json.loads(content)["code"] in described["examples"], f"{what}: {content!r}"
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """What the document says of a method of a path."""
+        for template in self._paths:
+            if re.fullmatch(re.sub(r"\\\{[^/]*\\\}", "[^/]*", re.escape(template)), path):
+                operation: dict[str, Any] | None = self.document["paths"][template].get(method.lower())
+                return operation
+        return None
+
+    def _check_headers(self, what: str, described: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        known = {name.lower(): header for name, header in described.items()}
+        assert headers.keys() <= known.keys() | ANYWHERE, f"{what} has undescribed headers: {sorted(headers)}"
+        for name, header in known.items():
+            while "$ref" in header:
+                header = self.document["components"]["headers"][header["$ref"].rpartition("/")[2]]
+            assert name in headers or not header["required"], f"{what} has no {name}"
+            if name in headers:
+                value = int(headers[name]) if header["schema"].get("type") == "integer" else headers[name]
+                self._validator(json.dumps(header["schema"])).validate(value)
+
+    def _check_body(self, what: str, schema: Mapping[str, Any], content: bytes, method: str) -> None:
+        if method == "HEAD":
+            assert content == b"", what
+            return
+        self._validator(json.dumps(schema)).validate(json.loads(content))
+
+    def _make_validator(self, schema: str) -> Any:
+        whole = {**json.loads(schema), "components": self.document["components"]}
+        return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
+class ContractClient(TestClient):
+    """Calls an application and holds each answer against the document that the application has of itself."""
+
+    def simulate_request(self, *args: Any, **kwargs: Any) -> Result:
+        method, path = (*args, *(kwargs[name] for name in ("method", "path") if name in kwargs))[:2]
+        answer: Result = super().simulate_request(*args, **kwargs)
+        lowered = {name.lower(): value for name, value in answer.headers.items()}
+        self._contract.check(method, path.partition("?")[0], answer.status_code, lowered, answer.content)
+        return answer
+
+    @functools.cached_property
+    def _contract(self) -> Contract:
+        return Contract(super().simulate_request("GET", "/openapi.json").json)
