@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.sentinels import Watch
 from tests.system.conftest import wait_until
 
@@ -41,6 +43,7 @@ class Submitter(threading.Thread):
         return sum(1 for _, accepted_at in self.accepted if accepted_at > at)
 
 
+@pytest.mark.chaos
 def test_everything_goes_on_with_the_next_primary_when_one_dies(start_service: StartService) -> None:
     with Watch() as watch:
         service = start_service({"redis": {"url": watch.url}, "pools": {"default": {"workers": 2}}})
