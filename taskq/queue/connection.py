@@ -6,6 +6,7 @@ scripts that are safe to repeat, each time on a connection that is known to be g
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - else each child imports it, and large tables with it, when it connects
 import enum
 import logging
 import random

@@ -30,6 +30,9 @@ RECHECK_S = 5.0
 """A task that has expired while a worker held it is looked at again after this time: the worker may give it back."""
 
 
+_VERDICTS = {verdict.encode(): verdict for verdict in Verdict}
+
+
 class Queue:
     """One queue, as seen by its producers, its workers and its maintenance."""
 
@@ -40,6 +43,7 @@ class Queue:
         self.reports = Reports(link, self.keys)
         self._unanswered = Unanswered()
         self._announced = False
+        self._claims: dict[str, tuple[str, ...]] = {}
 
     # -- producers
 
@@ -154,8 +158,8 @@ class Queue:
     ) -> tuple[Verdict, Attempt | None]:
         """Store the result (JSON text) of an attempt and, if asked, claim the next task in the same trip."""
         args = [worker_id, attempt.id, attempt.attempt, result, "1" if claim_next else "0"]
-        reply = self.link.script(load("complete"), [*self._claim_keys(worker_id), self.keys.completed], args)
-        verdict = Verdict(reply[0].decode())
+        reply = self.link.script(load("complete"), (*self._claim_keys(worker_id), self.keys.completed), args)
+        verdict = _VERDICTS[reply[0]]
         if not claim_next:
             return verdict, None
         try:
@@ -275,12 +279,16 @@ class Queue:
     def _lists() -> tuple[str, str, str]:
         return ("pending", "high", "low")
 
-    def _claim_keys(self, worker_id: str) -> list[str]:
-        keys = self.keys
-        return [
-            keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix, keys.unreadable,
-            keys.failed, keys.limits, keys.paused, keys.stats,
-        ]  # fmt: skip
+    def _claim_keys(self, worker_id: str) -> tuple[str, ...]:
+        """The same for every claim of a worker, so they are put together once."""
+        found = self._claims.get(worker_id)
+        if found is None:
+            keys = self.keys
+            found = self._claims[worker_id] = (
+                keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix,
+                keys.unreadable, keys.failed, keys.limits, keys.paused, keys.stats,
+            )  # fmt: skip
+        return found
 
     def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
         if reply[0] == b"lapsed":
