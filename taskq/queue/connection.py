@@ -106,7 +106,7 @@ class Link:
         self._waiting_lines = Lines(client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
         self._patience_s = patience_s
         self._give_up = give_up
-        self._blocking: redis.Redis | None = None
+        self._blocking: Lines | None = None
         self._block_s = 0.0
         self._down_since: float | None = None
         # once a wait ended in an error: its command may still be on its way to the server, whatever we do
@@ -193,12 +193,13 @@ class Link:
         """
         if block_s != self._block_s:
             self.close_blocking()  # it would give up too early, or too late
-        if self._blocking is None:
-            self._blocking = client(self.url, block_s + COMMAND_TIMEOUT_S)
+        lines = self._blocking
+        if lines is None:
+            lines = self._blocking = Lines(client(self.url, block_s + COMMAND_TIMEOUT_S))
             self._block_s = block_s
         try:
-            moved: Any = self._blocking.blmove(source, destination, block_s, "RIGHT", "LEFT")  # type: ignore[arg-type]
-            return moved if moved is None or isinstance(moved, bytes) else bytes(moved)
+            moved: bytes | None = lines.get().call("BLMOVE", source, destination, "RIGHT", "LEFT", f"{block_s:.3f}")
+            return moved
         except (RedisError, OSError) as error:
             self.wait_was_cut = True
             self.close_blocking()
