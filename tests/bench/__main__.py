@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -26,6 +27,7 @@ DEFAULT_CACHE = Path.home() / ".cache" / "taskq-bench"
 def main() -> int:
     """Parse the arguments, measure, write; the exit code."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started is ended
     plan = QUICK if options.quick else FULL
     names = options.peers or (["floor", "taskq"] if options.quick else list(PEERS))
     results = table.Results(server=_version(options.server), machine=table.machine(), repeats=options.repeat)
