@@ -9,6 +9,8 @@
       |- TaskFailed           a task whose result was wanted has failed
       |- TaskCancelled        a task whose result was wanted was cancelled
       |- WaitTimeout          a task whose result was wanted has not ended in time
+      |- AttemptNotCompleted  an attempt that a test ran, and wanted to complete, did not
+      |- ServiceNotStarted    the service that a test wanted did not start
       |- StartupError         the service cannot start; carries its exit code
       |- QueueError           anything between us and Redis
            |- QueueUnavailable   not reachable now; repeating later may help
@@ -125,6 +127,14 @@ class WaitTimeout(TaskqError, TimeoutError):
     def __init__(self, task_id: str, timeout_s: float) -> None:
         super().__init__(f"task {task_id} has not ended within {timeout_s:g} s")
         self.task_id = task_id
+
+
+class AttemptNotCompleted(TaskqError, AssertionError):
+    """An attempt that a test ran, and wanted to complete, ended otherwise; the message has the traceback of its handler."""
+
+
+class ServiceNotStarted(TaskqError):
+    """The service that a test wanted did not start; the message has what it said."""
 
 
 class StartupError(TaskqError):

@@ -104,13 +104,17 @@ def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = Non
     main.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(fd)))
     _handlers[:] = [main]
     if output_fd is not None:
-        output = _OneWrite(output_fd)
-        output.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        output.addFilter(_is_of_a_handler)
-        _handlers.append(output)
+        _handlers.append(of_handlers(_OneWrite(output_fd)))
     logging.basicConfig(level=level.upper(), handlers=_handlers, force=True)
     # waitress warns once for each request that waits for a thread: under load that is every request.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def of_handlers(sink: logging.Handler) -> logging.Handler:
+    """Let `sink` have only what handlers of tasks log while they run, in the form of captured output."""
+    sink.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    sink.addFilter(_is_of_a_handler)
+    return sink
 
 
 def restore() -> None:

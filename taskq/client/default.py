@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from taskq.client.queue import Queue
 
@@ -23,3 +24,14 @@ def set_default(make: Callable[[], Queue] | None) -> None:
     """Let `make` make the queue when it is next wanted; None: let the configuration."""
     _Default.make = make or Queue.from_config
     _Default.queue = None
+
+
+@contextmanager
+def using(queue: Queue) -> Iterator[None]:
+    """Let handlers submit to this queue, and afterwards to the one that it was before."""
+    before = _Default.make, _Default.queue
+    set_default(lambda: queue)
+    try:
+        yield
+    finally:
+        _Default.make, _Default.queue = before

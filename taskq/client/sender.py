@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from taskq.client.default import default
 from taskq.client.options import NAMES, fields_for_many, fields_of, unknown_option
 from taskq.client.payload import Checker, encode_payload, encode_payloads
-from taskq.client.receipt import Receipt, decoder_for
+from taskq.client.receipt import Decode, Receipt, decoder_for
 from taskq.registry import Handler
 
 R_co = TypeVar("R_co", covariant=True)
@@ -55,6 +55,11 @@ class Sender(Generic[R_co]):
         texts = encode_payloads(payloads, self._call.check)
         return default().submit_many(self.type, texts, fields_for_many(given), self._call.decode)
 
+    @property
+    def decode(self) -> Decode:
+        """How results of the handler are read."""
+        return self._call.decode
+
     def options(self, **options: Any) -> Sender[R_co]:
         """The same with these options (without underscores) for everything that it submits. Raises InvalidOptions."""
         preset = {**self.preset, **options}
@@ -79,7 +84,7 @@ class _Call:
         self._function = handler.function
 
     @functools.cached_property
-    def decode(self) -> Callable[[bytes], Any]:
+    def decode(self) -> Decode:
         """How results are read."""
         try:
             hint = typing.get_type_hints(self._function, include_extras=True).get("return", Any)

@@ -20,6 +20,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "maintenance": frozenset({"queue"}),
     "api": frozenset({"queue"}),
     "client": frozenset({"queue"}),
+    "testing": frozenset({"cli", "supervisor", "worker", "client", "queue"}),
     "queue": frozenset(),
     "flat": frozenset(),
     "package": frozenset({"worker", "client"}),  # Context for those who write tasks, Queue for those who submit them
@@ -35,7 +36,11 @@ ONLY_IN = {
     "subprocess": "supervisor",
     "multiprocessing": "supervisor",
 }
-EXCEPTIONS = {("maintenance", "multiprocessing.connection"), ("maintenance", "multiprocessing.reduction.recv_handle")}
+EXCEPTIONS = {
+    ("maintenance", "multiprocessing.connection"),
+    ("maintenance", "multiprocessing.reduction.recv_handle"),
+    ("testing", "subprocess"),  # a service for a test is a process that the test starts
+}
 STARTERS = {"fork", "forkpty", "system", "popen", "posix_spawn", "posix_spawnp"}
 MAY_START = {("taskq.worker.isolation", "fork")}
 """Beside the supervisor: a worker gives an attempt a process of its own."""
