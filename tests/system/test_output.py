@@ -192,12 +192,13 @@ def test_a_task_that_takes_over_logging_silences_no_later_one(running: Service) 
 
 
 def test_stacks_on_request_go_to_standard_error(running: Service) -> None:
-    task = running.post("/tasks", {"type": "nap", "payload": {"seconds": 3}}).body
-    running.wait_task(task["id"], "processing")
+    task = running.post("/tasks", {"type": "tell.slowly", "payload": {"seconds": 3}}).body
+    # A task is processing before its handler is entered; only its progress tells that the stack has it.
+    wait_until(lambda: running.get(f"/tasks/{task['id']}").body.get("progress"), 5, "the handler runs")
 
     os.kill(running.pid, signal.SIGUSR1)
 
-    wait_until(lambda: "in nap" in running.stderr.read_text(), 5, "the stack of the worker is written")
+    wait_until(lambda: "in tell_slowly" in running.stderr.read_text(), 5, "the stack of the worker is written")
     assert logs(running, task["id"])["text"] == ""
 
 
