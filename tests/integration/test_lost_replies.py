@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +55,7 @@ from tests.integration.steps import (
 
 W = "w"
 EVERY_TIME = 3
+BLOCK_S = 0.1
 STEP_MS = 10_000
 """Moments are compared as so many steps from now: coarse enough for a slow machine, fine enough to see one counted twice."""
 
@@ -290,6 +292,9 @@ CASES: Mapping[str, Case] = {
         ("BLMOVE", "claim", "complete"), lambda q, _: [wait_and_complete(q, W) for _ in range(EVERY_TIME)], waiting
     ),
     "wait in vain": Case(one("BLMOVE"), lambda q, _: [wait_and_complete(q, "v") for _ in range(EVERY_TIME)], idle),
+    "wait for an end in vain": Case(
+        ("watch", "BLPOP"), lambda q, _: [end_of(q, "a", BLOCK_S) for _ in range(EVERY_TIME)], waiting
+    ),
     "load a script": Case(("SCRIPT LOAD", "claim"), lambda q, _: [flush_and_claim(q) for _ in range(EVERY_TIME)], waiting),
     "connect": Case(("CLIENT SETNAME", "CLIENT SETINFO", "claim"), lambda q, _: q.claim(W), waiting),
     "ping": Case(one("PING"), read(lambda i: i.ping())),
@@ -383,6 +388,23 @@ def test_a_move_whose_reply_was_lost_is_found_by_the_next_claim(proxy: FaultProx
     assert claim(queue, W).attempt == 1
 
 
+def test_an_end_is_seen_although_the_reply_that_tells_of_it_was_lost(proxy: FaultProxy, queue: Queue) -> None:
+    proxy.heal()
+    attempt = running(queue)
+    fault = proxy.lose_reply(labelled("BLPOP"))
+    far = Queue(Link(proxy.url), prefix=queue.keys.prefix)
+
+    with contextlib.closing(far.link), ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(end_of, far, attempt.id, 60)
+        until(lambda: record(queue, attempt.id).get("awaited"), "somebody waits")
+        queue.complete(W, attempt, b"1")
+        task = ended.result(30)
+
+    assert fault.hits == 1
+    assert task is not None
+    assert task.status is Status.COMPLETED
+
+
 def test_every_case_says_what_it_sends(proxy: FaultProxy, link: Link, prefix: str) -> None:
     proxy.heal()
     for name, case in CASES.items():
@@ -401,6 +423,7 @@ def test_the_cases_send_every_command_that_the_queue_room_knows() -> None:
         "close",
     }
     commands = {name.upper().replace("_", " ") for name in called - {"evalsha"}}
+    commands |= set(re.findall(r"\.call\(\s*\"([A-Z ]+)\"", code))
 
     assert {lost for case in CASES.values() for lost in case.loses} >= commands | set(names())
 
