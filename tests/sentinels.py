@@ -43,7 +43,7 @@ class Watch:
         self.start(first)
         for port in others:
             self.start(port, f"--replicaof 127.0.0.1 {first}")
-        self.until(lambda: self.ask(first, "info", "replication")["connected_slaves"] == 2, "two replicas")
+        self.until(lambda: self._reached_all(first, others), "what the primary takes reaches both replicas")
         text = f"port {self.sentinel}\nbind 127.0.0.1\ndir {self._directory}\n"
         text += f"sentinel monitor {SERVICE} 127.0.0.1 {first} 1\n"
         text += f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\nsentinel failover-timeout {SERVICE} 5000\n"
@@ -91,6 +91,12 @@ class Watch:
                 pass
             assert time.monotonic() < deadline, f"waited in vain: {what}"
             time.sleep(0.02)
+
+    def _reached_all(self, first: int, others: list[int]) -> bool:
+        """Whether a write reaches each replica. A connected one may still load what was before, and lose what comes now."""
+        value = os.urandom(8)
+        self.ask(first, "set", "probe", value)
+        return all(self.ask(port, "get", "probe") == value for port in others)
 
     def _watched(self) -> dict[str, Any]:
         found: dict[str, Any] = self.ask(self.sentinel, "sentinel_master", SERVICE)

@@ -47,6 +47,7 @@ class Submitter(threading.Thread):
 def test_everything_goes_on_with_the_next_primary_when_one_dies(start_service: StartService) -> None:
     with Watch() as watch:
         service = start_service({"redis": {"url": watch.url}, "pools": {"default": {"workers": 2}}})
+        wait_until(lambda: len(service.lines("worker.started")) == 2, 20, "both workers are there")
         workers = {process.pid for process in service.children("worker")}
         submitter = Submitter(service)
         submitter.start()
