@@ -10,8 +10,8 @@ from typing import Any
 from taskq.configcron import Structure, loaded
 from taskq.configkinds import Kind, Reason, integer, quoted
 from taskq.limits import TypeLimits
-from taskq.registry import MAX_CONCURRENT
 from taskq.task import NAME
+from taskq.typeoptions import MAX_CONCURRENT
 from taskq.units import RATE, Rate, format_rate, parse_rate
 
 _MOST = integer(0, MAX_CONCURRENT)

@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
+from taskq.callables import check_callable, place
 from taskq.errors import HandlerImportError, TaskqError, UnknownTaskType
 from taskq.retry import Backoff
 from taskq.signature import Signature, signature_of
-from taskq.task import MAX_RETRY_LIMIT, NAME
-from taskq.units import Rate, parse_duration, parse_rate, parse_size
+from taskq.task import NAME
+from taskq.typeoptions import GivenOptions, Isolation, Options, options_of
 
 ENTRY_POINTS = "taskq.tasks"
 
-Isolation = Literal["process"]
-
-MAX_CONCURRENT = 1_000_000
-"""The largest number of tasks of a type that a limit can be."""
+_OURS = os.path.dirname(__file__) + os.sep
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a type says about its attempts; None leaves it to the service's configuration.
-
-    `timeout_s` 0 means no limit. With `isolation` "process" every attempt has a process of its own. An exception of
-    `no_retry_on`, or one outside `retry_on` where that is given, fails the task at once. `max_concurrent` and `rate_limit`
-    count in a queue, over all machines; 0 means none.
-    """
-
-    timeout_s: float | None = None
-    max_retry: int | None = None
-    memory_limit_bytes: int | None = None
-    isolation: Isolation | None = None
-    backoff: Backoff | None = None
-    retry_on: tuple[type[BaseException], ...] = ()
-    no_retry_on: tuple[type[BaseException], ...] = ()
-    max_concurrent: int | None = None
-    rate_limit: Rate | None = None
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -63,13 +43,18 @@ class Registry:
         self._handlers: dict[str, Handler] = {}
 
     def add(self, type_: str, function: Callable[..., Any], options: Options) -> None:
-        """Register `function` for `type_`. Raises TaskqError for a bad name, a second function or unusable parameters."""
+        """Register `function` for `type_`. Raises TaskqError for a bad name, a second function, or one that cannot work."""
         if not NAME.match(type_):
             raise TaskqError(f"task type {type_!r}: expected 1 to 128 of letters, digits, _ . -")
+        try:
+            check_callable(function)
+            signature = signature_of(function)
+        except TaskqError as error:
+            raise TaskqError(f"task type {type_!r}: {error}") from error
         known = self._handlers.get(type_)
-        if known is not None and known.function is not function:
-            raise TaskqError(f"task type {type_!r} has two handlers: {_place(known.function)} and {_place(function)}")
-        self._handlers[type_] = Handler(type_, function, signature_of(function), options)
+        if known is not None and known.function != function:
+            raise TaskqError(f"task type {type_!r} has two handlers: {place(known.function)} and {place(function)}")
+        self._handlers[type_] = Handler(type_, function, signature, options)
 
     def get(self, type_: str) -> Handler:
         """The handler of a type. Raises UnknownTaskType."""
@@ -105,8 +90,8 @@ def task(
     memory_limit: int | str | None = None,
     isolation: Isolation | None = None,
     backoff: Backoff | None = None,
-    retry_on: tuple[type[BaseException], ...] = (),
-    no_retry_on: tuple[type[BaseException], ...] = (),
+    retry_on: type[BaseException] | tuple[type[BaseException], ...] = (),
+    no_retry_on: type[BaseException] | tuple[type[BaseException], ...] = (),
     max_concurrent: int | None = None,
     rate_limit: str | int | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -116,26 +101,22 @@ def task(
     attempt in a fresh child of the worker, for libraries that leak or crash. `max_concurrent` tasks of the type run at once
     in a queue, and `rate_limit` start in any time, "100/1m" or "5/s", over all machines (0: no limit). Raises TaskqError.
     """
-    if max_retry is not None and not 0 <= max_retry <= MAX_RETRY_LIMIT:
-        raise TaskqError(f"task type {type_!r}: max_retry: expected 0 to {MAX_RETRY_LIMIT}, got {max_retry}")
-    if isolation not in (None, "process"):
-        raise TaskqError(f"task type {type_!r}: isolation: expected 'process' or None, got {isolation!r}")
-    if max_concurrent is not None and not 0 <= max_concurrent <= MAX_CONCURRENT:
-        raise TaskqError(f"task type {type_!r}: max_concurrent: expected 0 to {MAX_CONCURRENT}, got {max_concurrent}")
-    try:
-        options = Options(
-            timeout_s=None if timeout is None else parse_duration(timeout),
-            max_retry=max_retry,
-            memory_limit_bytes=None if memory_limit is None else parse_size(memory_limit),
-            isolation=isolation,
-            backoff=backoff,
-            retry_on=retry_on,
-            no_retry_on=no_retry_on,
-            max_concurrent=max_concurrent,
-            rate_limit=None if rate_limit is None else parse_rate(rate_limit),
+    if not isinstance(type_, str):
+        raise TaskqError(
+            f'the decorator needs the name of the type: write @task("...") above {getattr(type_, "__name__", type_)}'
         )
-    except ValueError as error:
-        raise TaskqError(f"task type {type_!r}: {error}") from error
+    given = GivenOptions(
+        timeout=timeout,
+        max_retry=max_retry,
+        memory_limit=memory_limit,
+        isolation=isolation,
+        backoff=backoff,
+        retry_on=retry_on,
+        no_retry_on=no_retry_on,
+        max_concurrent=max_concurrent,
+        rate_limit=rate_limit,
+    )
+    options = options_of(type_, given)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         registry.add(type_, function, options)
@@ -171,10 +152,7 @@ def _describe(error: BaseException) -> str:
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"{words} ({error.filename}:{error.lineno})"
+    # the line of the module that is at fault, not that of ours which says so
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = [frame for frame in frames if frame.filename != __file__]
+    own = [frame for frame in frames if not frame.filename.startswith(_OURS)]
     return f"{words} ({own[-1].filename}:{own[-1].lineno})" if own else words
-
-
-def _place(function: Callable[..., Any]) -> str:
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"

@@ -8,15 +8,16 @@ A parameter annotated with a context class (`__taskq_context__`) gets the contex
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from taskq.callables import called, plain
 from taskq.errors import InvalidPayload, TaskqError
 
 _PATH = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`$")
@@ -69,12 +70,15 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError) as error:
-        raise TaskqError(f"{_called(function)}: its parameters cannot be read: {error}; wrap it in a function") from error
+        raise TaskqError(f"{called(function)}: its parameters cannot be read: {error}; wrap it in a function") from error
     hints = _hints(function)
-    context = tuple(name for name in parameters if getattr(hints.get(name), "__taskq_context__", False))
+    context = tuple(name for name in parameters if _is_context(hints.get(name)))
     rest = {name: parameter for name, parameter in parameters.items() if name not in context}
     if any(p.kind is p.VAR_POSITIONAL for p in rest.values()):
-        raise TaskqError(f"{_called(function)}: *args cannot be filled from a JSON payload; name the parameters")
+        raise TaskqError(
+            f"{called(function)}: *args cannot be filled from a JSON payload; name the parameters "
+            "(a decorator around it keeps their names with functools.wraps)"
+        )
     positional_only = tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
     if len(rest) == 1:
         name, only = next(iter(rest.items()))
@@ -109,17 +113,21 @@ def _decode(text: bytes, model: Any) -> Any:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target: Any = function
-    while isinstance(target, functools.partial):
-        target = target.func
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
+    target = plain(function)
+    if not inspect.isroutine(target):
         target = type(target).__call__
-    if inspect.isclass(target):
-        target = target.__init__
     try:
         return typing.get_type_hints(target, include_extras=True)
     except NameError as error:
-        raise TaskqError(f"{_called(function)}: a type hint cannot be resolved: {error}") from error
+        raise TaskqError(f"{called(function)}: a type hint cannot be resolved: {error}") from error
+
+
+def _is_context(hint: Any) -> bool:
+    """True for a context class, also for one that may be None (in calls without taskq)."""
+    hints = (
+        typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
+    )
+    return any(getattr(each, "__taskq_context__", False) for each in hints)
 
 
 def _is_model(hint: Any) -> bool:
@@ -138,10 +146,10 @@ def _model(
     ]
     try:
         return msgspec.defstruct(
-            f"{_called(function).rpartition('.')[2]}_payload", fields, kw_only=True, forbid_unknown_fields=not open_ended
+            f"{called(function).rpartition('.')[2]}_payload", fields, kw_only=True, forbid_unknown_fields=not open_ended
         )
     except TypeError as error:
-        raise TaskqError(f"{_called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
+        raise TaskqError(f"{called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
 
 
 def _checked(function: Callable[..., Any], model: Any) -> Any:
@@ -149,12 +157,8 @@ def _checked(function: Callable[..., Any], model: Any) -> Any:
     try:
         msgspec.json.schema(model)
     except (TypeError, NotImplementedError) as error:
-        raise TaskqError(f"{_called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
+        raise TaskqError(f"{called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
     return model
-
-
-def _called(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
 def _default(value: Any) -> Any:

@@ -11,9 +11,10 @@ import msgspec
 
 from taskq import failpoints
 from taskq.errors import Fail, InvalidPayload, Retry, StopTask, UnknownTaskType
-from taskq.registry import Handler, Options, Registry
+from taskq.registry import Handler, Registry
 from taskq.retry import Backoff, delay_s
 from taskq.task import Attempt, Cancelled, Completed, ErrorDetail, ErrorKind, Failed, Outcome, Released, Retried
+from taskq.typeoptions import Options
 from taskq.units import MAX_DURATION_S, parse_duration
 from taskq.worker.context import Context
 from taskq.worker.control import StopReason

@@ -23,8 +23,9 @@ from taskq.output import Block
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Progress, Released, Retried, Verdict
+from taskq.typeoptions import Options
 from taskq.worker.capture import Capture
 from taskq.worker.context import Context
 from taskq.worker.control import Control, State

@@ -23,9 +23,10 @@ from taskq.queue.connection import Link
 from taskq.queue.embedded import find_binary
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load, names
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.supervisor.slots import Board
 from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask
+from taskq.typeoptions import Options
 from taskq.worker.worker import Worker
 from tests.bench.stage import Server
 

@@ -15,8 +15,9 @@ from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.task import Priority, Status
+from taskq.typeoptions import Options
 from taskq.units import Rate
 from tests.integration.steps import (
     DETAIL,

@@ -16,7 +16,8 @@ from taskq.catalog import Catalog, Published, publish
 from taskq.config import Defaults
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
+from taskq.typeoptions import Options
 from tests.integration.steps import LEASE_S, joined, lapse, snapshot
 
 

@@ -15,9 +15,10 @@ from taskq.errors import Retry
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.supervisor.slots import Board
 from taskq.task import Status
+from taskq.typeoptions import Options
 from taskq.worker.worker import Worker
 from tests.integration.steps import enqueued, joined, status
 

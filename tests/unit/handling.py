@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.retry import Backoff
 from taskq.task import Attempt, Failed, Outcome, Retried
+from taskq.typeoptions import Options
 from taskq.worker.context import Context
 from taskq.worker.executor import Defaults, execute
 

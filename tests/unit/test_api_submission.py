@@ -12,8 +12,9 @@ from taskq.members import moment_ms
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.types import QueueTypes
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.task import NewTask, Priority
+from taskq.typeoptions import Options
 
 REGISTRY = Registry()
 REGISTRY.add("stubborn", lambda payload: payload, Options(max_retry=9))

@@ -11,8 +11,9 @@ import pytest
 
 from taskq import builtin
 from taskq.errors import InvalidPayload
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.task import Attempt, Completed, Failed, Outcome, Retried
+from taskq.typeoptions import Options
 from taskq.worker.context import Context
 from taskq.worker.executor import Defaults, execute
 

@@ -10,8 +10,9 @@ from msgspec import Meta
 from taskq import catalog
 from taskq.catalog import Catalog, TypeInfo, faults, info_of, publish
 from taskq.config import Defaults
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.signature import Signature, signature_of
+from taskq.typeoptions import Options
 
 DEFAULTS = Defaults(timeout=60, memory_limit=1000)
 

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from taskq.errors import Fail, InvalidPayload, Retry, StopTask
-from taskq.registry import Options, Registry
+from taskq.registry import Registry
 from taskq.retry import Backoff
 from taskq.task import Cancelled, Completed, ErrorKind, Failed, Released, Retried
+from taskq.typeoptions import Options
 from taskq.units import MAX_DURATION_S
 from taskq.worker.context import Context
 from taskq.worker.control import StopReason

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from taskq.registry import Options
+from taskq.typeoptions import Options
 from taskq.worker.executor import ERROR_MAX, TRACEBACK_MAX, Defaults, Limits, limits_of
 from tests.unit.handling import ATTEMPT, DEFAULTS, OwnBase, raising, retried, run
 

@@ -9,7 +9,8 @@ import pytest
 from taskq.config import load, rows
 from taskq.errors import ConfigError, TaskqError
 from taskq.limits import Limit, TypeLimits, limit_of, limits_of
-from taskq.registry import Options, Registry, task
+from taskq.registry import Registry, task
+from taskq.typeoptions import Options
 from taskq.units import NO_RATE, Rate, format_rate, parse_rate
 
 

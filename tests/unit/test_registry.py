@@ -11,8 +11,9 @@ import pytest
 
 from taskq import registry as module
 from taskq.errors import HandlerImportError, TaskqError, UnknownTaskType
-from taskq.registry import Options, Registry, import_handlers, register, task
+from taskq.registry import Registry, import_handlers, register, task
 from taskq.retry import Backoff
+from taskq.typeoptions import Options
 
 
 @pytest.fixture
@@ -107,7 +108,9 @@ def test_a_second_function_for_a_type_is_refused_and_both_are_named(registry: Re
     with pytest.raises(TaskqError) as raised:
         register("a", other)
 
-    assert str(raised.value) == f"task type 'a' has two handlers: {__name__}.handler and {__name__}.other"
+    here, file = handler.__module__, handler.__code__.co_filename
+    places = [f"{here}.{each.__name__} ({file}:{each.__code__.co_firstlineno})" for each in (handler, other)]
+    assert str(raised.value) == f"task type 'a' has two handlers: {places[0]} and {places[1]}"
     assert registry.get("a").function is handler
 
 
@@ -135,6 +138,16 @@ def test_a_good_name_is_taken(registry: Registry, name: str) -> None:
         ({"isolation": "thread"}, "task type 'a': isolation: expected 'process' or None, got 'thread'"),
         ({"timeout": -1}, "task type 'a': expected a duration"),
         ({"memory_limit": "a lot"}, "task type 'a': expected a size"),
+        ({"max_retry": "3"}, "task type 'a': max_retry: expected 0 to 1000, got '3'"),
+        ({"max_concurrent": 1.5}, "task type 'a': max_concurrent: expected 0 to 1000000, got 1.5"),
+        ({"retry_on": "OSError"}, "task type 'a': retry_on: expected exception classes such as (OSError,), got 'OSError'"),
+        ({"no_retry_on": (OSError, 3)}, "task type 'a': no_retry_on: expected exception classes such as (OSError,), got 3"),
+        ({"backoff": {"first": 1}}, "task type 'a': backoff: expected Backoff(first=..., factor=..., max=..., jitter=...)"),
+        ({"backoff": Backoff(factor=0.5)}, "task type 'a': backoff: factor: expected a number from 1 to 100, got 0.5"),
+        (
+            {"backoff": Backoff(first=-1)},
+            "task type 'a': backoff: first: expected a number from 0 to 3153600000, got -1",
+        ),
     ],
 )
 def test_a_bad_option_is_refused_with_the_type(registry: Registry, options: dict[str, Any], message: str) -> None:
@@ -142,6 +155,27 @@ def test_a_bad_option_is_refused_with_the_type(registry: Registry, options: dict
         register("a", handler, **options)
 
     assert str(raised.value).startswith(message)
+    assert registry.types() == []
+
+
+@pytest.mark.parametrize("value", [OSError, (OSError,), [OSError], {OSError}], ids=str)
+def test_exceptions_are_given_as_a_class_or_as_several(registry: Registry, value: Any) -> None:
+    register("a", handler, retry_on=value, no_retry_on=value)
+
+    assert registry.options("a") == Options(retry_on=(OSError,), no_retry_on=(OSError,))
+
+
+def test_a_decorator_without_a_type_is_refused_where_it_stands(registry: Registry) -> None:
+    with pytest.raises(TaskqError, match=r'the decorator needs the name of the type: write @task\("..."\) above handler'):
+        task(handler)  # type: ignore[arg-type]
+
+
+def test_a_handler_that_cannot_work_is_refused_with_its_type(registry: Registry) -> None:
+    class Mail: ...
+
+    with pytest.raises(TaskqError, match=r"^task type 'a': .*Mail is a class: make the handler a function"):
+        register("a", Mail)
+
     assert registry.types() == []
 
 
@@ -189,6 +223,11 @@ def test_a_thread_that_an_import_leaves_running_is_named(directory: Path) -> Non
         ("import no_such_module_at_all\n", "ModuleNotFoundError: No module named 'no_such_module_at_all' ({path}:1)"),
         ("def f(:\n", "SyntaxError: invalid syntax ({path_short}, line 1) ({path}:1)"),
         ("raise SystemExit(3)\n", "SystemExit: 3 ({path}:1)"),
+        (
+            "import taskq.registry as r\n\n@r.task('from.bad')\nasync def f(): ...\n",
+            "TaskqError: task type 'from.bad': f is an async function, which nobody would await in a worker: "
+            "make it a plain function that ends with `return asyncio.run(...)` ({path}:3)",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_told_with_file_and_line(directory: Path, source: str, message: str) -> None:

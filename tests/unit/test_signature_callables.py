@@ -21,7 +21,7 @@ class Job(msgspec.Struct):
 def test_positional_arguments_cannot_be_filled() -> None:
     def handler(*paths: str) -> None: ...
 
-    with pytest.raises(TaskqError, match=r"handler: \*args cannot be filled from a JSON payload; name the parameters"):
+    with pytest.raises(TaskqError, match=r"handler: \*args cannot be filled from a JSON payload; name the parameters \(a"):
         signature_of(handler)
 
 
@@ -56,8 +56,8 @@ class Reader:
 
 @pytest.mark.parametrize(
     "function",
-    [Reader(), Reader().read, functools.partial(Reader().read), functools.partial(Reader()), max, math.hypot, str],
-    ids=["an object", "a method", "a partial method", "a partial object", "a builtin", "a C function", "a class"],
+    [Reader(), Reader().read, functools.partial(Reader().read), functools.partial(Reader()), max, math.hypot],
+    ids=["an object", "a method", "a partial method", "a partial object", "a builtin", "a C function"],
 )
 def test_any_callable_is_read_or_refused_with_a_reason(function: Callable[..., Any]) -> None:
     try:
