@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from taskq.config import Defaults
-from taskq.errors import InvalidPayload
 from taskq.registry import Handler, Registry
 from taskq.schema import JsonSchema, model_of, schema_of
 from taskq.signature import Signature
@@ -23,9 +22,6 @@ SCHEMA_MAX_BYTES = 64 * 1024
 
 CATALOG_MAX_BYTES = 4 * 1024**2
 """Beyond this no schema is published at all."""
-
-MOST_FAULTS = 100
-"""Faults of one payload that are named at most."""
 
 _DESCRIPTION_MAX = 200
 
@@ -99,54 +95,9 @@ def info_of(handler: Handler, defaults: Defaults) -> TypeInfo:
     )
 
 
-def faults(signature: Signature, payload: bytes | None) -> list[InvalidPayload]:
-    """Everything that is wrong with a payload, each with its pointer; msgspec alone names the first fault only."""
-    if signature.model is Any:
-        return []
-    try:
-        signature.bind(payload)
-    except InvalidPayload as error:
-        return _faults_of_members(signature.model, payload or b"{}")[:MOST_FAULTS] or [error]
-    return []
-
-
 def _schema(signature: Signature) -> JsonSchema | None:
     try:
         schema = schema_of(signature.model)
     except TypeError:
         return None
     return schema if len(msgspec.json.encode(schema)) <= SCHEMA_MAX_BYTES else None
-
-
-def _faults_of_members(model: Any, text: bytes) -> list[InvalidPayload]:
-    """The faults of each member on its own, for an object that is described member by member."""
-    if not isinstance(model, type) or not issubclass(model, msgspec.Struct) or model.__struct_config__.array_like:
-        return []
-    try:
-        given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
-        return []
-    found = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(model)}
-    for name, field in fields.items():
-        if name in given:
-            found += _faults_of_member(name, given[name], field.type)
-        elif field.required:
-            found.append(InvalidPayload("expected a value, got nothing", _step(name)))
-    if model.__struct_config__.forbid_unknown_fields:
-        known = ", ".join(fields) or "none"
-        unknown = [name for name in given if name not in fields and name != model.__struct_config__.tag_field]
-        found += [InvalidPayload(f"expected no member but {known}", _step(name)) for name in unknown]
-    return found
-
-
-def _faults_of_member(name: str, value: msgspec.Raw, type_: Any) -> list[InvalidPayload]:
-    try:
-        Signature(type_, name, (), (), True).bind(bytes(value))
-    except InvalidPayload as error:
-        return [InvalidPayload(error.detail, _step(name) + error.pointer)]
-    return []
-
-
-def _step(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from taskq.api.context import ApiContext
-from taskq.catalog import Catalog, faults
+from taskq.catalog import Catalog
 from taskq.errors import InvalidPayload, UnknownTaskType
+from taskq.faults import faults
 from taskq.queue.types import QueueTypes
 from taskq.registry import Handler
 

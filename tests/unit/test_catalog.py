@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import msgspec
@@ -8,10 +7,11 @@ import pytest
 from msgspec import Meta
 
 from taskq import catalog
-from taskq.catalog import Catalog, TypeInfo, faults, info_of, publish
+from taskq.catalog import Catalog, TypeInfo, info_of, publish
 from taskq.config import Defaults
+from taskq.faults import faults
 from taskq.registry import Registry
-from taskq.signature import Signature, signature_of
+from taskq.signature import Signature
 from taskq.typeoptions import Options
 
 DEFAULTS = Defaults(timeout=60, memory_limit=1000)
@@ -46,13 +46,6 @@ def registry(**handlers: Any) -> Registry:
 
 def read(**handlers: Any) -> Catalog:
     return Catalog.decode(publish(registry(**handlers), DEFAULTS).text)
-
-
-def found(function: Any, payload: object, *, remote: bool) -> list[tuple[str, str]]:
-    """The faults of a payload, as the process with the code finds them or one that only read the catalog."""
-    signature = read(t=function).signature("t") if remote else signature_of(function)
-    text = None if payload is ... else json.dumps(payload).encode()
-    return [(fault.pointer, fault.detail) for fault in faults(signature, text)]
 
 
 def test_a_type_is_described_with_its_own_options_and_else_the_defaults() -> None:
@@ -117,68 +110,6 @@ def test_a_type_without_a_schema_takes_everything() -> None:
     signature = Catalog({"t": TypeInfo()}).signature("t")
 
     assert [faults(signature, payload) for payload in (None, b"5", b"{}")] == [[], [], []]
-
-
-@pytest.mark.parametrize("remote", [False, True], ids=["by code", "by schema"])
-@pytest.mark.parametrize(
-    ("function", "payload", "expected"),
-    [
-        (resize, {"path": "a"}, []),
-        (resize, {"path": "a", "width": 1, "mode": None}, []),
-        (resize, {"path": "a", "width": 0}, [("/width", "Expected `int` >= 1")]),
-        (
-            resize,
-            {"width": "wide", "mode": 5, "a/b~": 1},
-            [
-                ("/path", "expected a value, got nothing"),
-                ("/width", "Expected `int`, got `str`"),
-                ("/mode", "Expected `str | null`, got `int`"),
-                ("/a~1b~0", "expected no member but path, width, mode"),
-            ],
-        ),
-        (resize, ..., [("/path", "expected a value, got nothing")]),
-        (resize, None, [("", "Expected `object`, got `null`")]),
-        (resize, [], [("", "Expected `object`, got `array`")]),
-        (take, {"path": "a", "size": 2, "more": 3}, []),
-        (take, {"size": "x"}, [("/path", "expected a value, got nothing"), ("/size", "Expected `int`, got `str`")]),
-        (take, ..., [("/path", "expected a value, got nothing")]),
-        (anything, ..., []),
-        (anything, {"what": ["ever"]}, []),
-    ],
-)
-def test_every_fault_of_a_payload_is_found_with_its_place(
-    function: Any, payload: object, expected: list[tuple[str, str]], remote: bool
-) -> None:
-    assert found(function, payload, remote=remote) == expected
-
-
-@pytest.mark.parametrize("remote", [False, True], ids=["by code", "by schema"])
-def test_a_function_without_parameters_takes_an_empty_payload_in_every_form(remote: bool) -> None:
-    def nothing() -> None:
-        pass
-
-    forms: list[object] = [..., None, "", {}]
-    assert [found(nothing, payload, remote=remote) for payload in forms] == [[], [], [], []]
-    assert found(nothing, {"a": 1}, remote=remote) == [("/a", "expected no member but none")]
-
-
-@pytest.mark.parametrize("remote", [False, True], ids=["by code", "by schema"])
-def test_a_place_inside_of_a_member_is_named_as_far_as_it_is_known(remote: bool) -> None:
-    def nested(pictures: list[Picture], sizes: dict[str, list[int]]) -> None:
-        pass
-
-    payload = {"pictures": [{"path": "a"}, {"path": 5}], "sizes": {"x": [1, "y"]}}
-
-    assert found(nested, payload, remote=remote) == [
-        ("/pictures/1/path", "Expected `str`, got `int`"),
-        ("/sizes", "Expected `int`, got `str`"),
-    ]
-
-
-def test_a_great_number_of_faults_is_cut() -> None:
-    payload = json.dumps({f"m{n}": n for n in range(1000)}).encode()
-
-    assert len(faults(signature_of(resize), payload)) == catalog.MOST_FAULTS
 
 
 def test_a_catalog_builds_a_signature_once() -> None:
