@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import textwrap
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
 _LUA = files("taskq.queue") / "lua"
-_INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^( *)-- include (.+)$", re.MULTILINE)
 _KEY_LINE = re.compile(r"^-- KEYS\[(\d+)\] (\w+)", re.MULTILINE)
 
 
@@ -30,7 +31,7 @@ class Script(NamedTuple):
 def load(name: str) -> Script:
     """The script lua/<name>.lua with its shared pieces put in. Raises FileNotFoundError for an unknown name."""
     source = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
-    text = _INCLUDE.sub(lambda match: "\n".join(_piece(word) for word in match[1].split()), source)
+    text = _INCLUDE.sub(_pieces, source)
     keys = tuple(key for _, key in _KEY_LINE.findall(source))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), keys)
 
@@ -40,9 +41,15 @@ def names() -> list[str]:
     return sorted(entry.name.removesuffix(".lua") for entry in _LUA.iterdir() if entry.name.endswith(".lua"))
 
 
+def _pieces(include: re.Match[str]) -> str:
+    """What stands instead of a line `-- include`: pieces may include others, and inside of a function they are indented."""
+    text = "\n".join(_piece(word) for word in include[2].split())
+    return textwrap.indent(text, include[1])
+
+
 @cache
 def _piece(name: str) -> str:
-    return (_LUA / "lib" / f"{name}.lua").read_text(encoding="utf-8").rstrip()
+    return _INCLUDE.sub(_pieces, (_LUA / "lib" / f"{name}.lua").read_text(encoding="utf-8").rstrip())
 
 
 # Read before any worker is forked: a task that uses up all descriptors must not keep its own settle from being read.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +33,7 @@ _FUNCTION = re.compile(r"\blocal function\s+(\w+)\s*\(([^)]*)\)")
 _LOOP = re.compile(r"\bfor\s+([\w, ]+?)\s*(?:=|\bin\b)")
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
 _ASSIGNED = re.compile(r"^local ([\w, ]+?) = ([^\n]+)$", re.MULTILINE)
-_INCLUDE = re.compile(r"^-- include (.+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include (.+)$", re.MULTILINE)
 
 
 class Header(NamedTuple):
@@ -129,6 +131,15 @@ def piece(name: str) -> str:
     return (LUA / "lib" / f"{name}.lua").read_text()
 
 
+def whole(name: str) -> str:
+    """A piece with those it includes itself, indented as they are, without their headers."""
+    return _INCLUDE.sub(lambda line: textwrap.indent("\n".join(map(bodied, line[1].split())), "  "), piece(name))
+
+
+def bodied(name: str) -> str:
+    return "\n".join(line for line in piece(name).splitlines() if not line.startswith("--"))
+
+
 def script(name: str) -> str:
     return (LUA / f"{name}.lua").read_text()
 
@@ -140,13 +151,15 @@ def needs(source: str) -> set[str]:
     return set(re.split(r", | and ", found[1])) if found else set()
 
 
-def stated(source: str) -> set[str]:
-    """What a piece may use by its Needs: a piece named there brings what it defines and what it needs itself."""
+def stated(source: str, there: Collection[str] = ()) -> set[str]:
+    """What a piece may use by its Needs: a piece named there brings what it defines and what it needs itself, unless what
+    bears its name is `there` already.
+    """
     names = set()
     for word in needs(source):
         names |= {word}
-        if word in PIECES:
-            names |= provided(piece(word)) | stated(piece(word))
+        if word in PIECES and word not in there:
+            names |= provided(piece(word)) | stated(piece(word), there)
     return names
 
 
@@ -179,7 +192,7 @@ def test_every_included_piece_exists_and_comes_after_those_it_needs(name: str) -
 
     for word in " ".join(lines).split():
         assert word in PIECES
-        missing = {need for need in stated(piece(word)) if need not in PIECES} - before - provided(piece(word))
+        missing = {need for need in stated(piece(word), before) if need not in PIECES} - before - provided(piece(word))
         assert missing == set(), f"{word} is included too early"
         before |= provided(piece(word))
 
@@ -191,7 +204,7 @@ def test_a_composed_script_uses_no_name_that_nobody_defines(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIECES)
 def test_a_piece_says_what_it_needs_and_nothing_else(name: str) -> None:
-    free, named = free_names(piece(name)), needs(piece(name))
+    free, named = free_names(whole(name)), needs(piece(name))
 
     assert free <= stated(piece(name))
     assert {word for word in named if word not in PIECES} <= free
@@ -200,7 +213,8 @@ def test_a_piece_says_what_it_needs_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIECES)
 def test_every_piece_is_included_somewhere(name: str) -> None:
-    included = {word for other in scripts.names() for line in _INCLUDE.findall(script(other)) for word in line.split()}
+    sources = [*(script(other) for other in scripts.names()), *(piece(other) for other in PIECES if other != name)]
+    included = {word for source in sources for line in _INCLUDE.findall(source) for word in line.split()}
 
     assert name in included
 

@@ -18,5 +18,5 @@ local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable, failed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local limits, paused, stats = KEYS[9], KEYS[10], KEYS[11]
 local worker_id = ARGV[1]
--- include now ring room vacate occupy park admit parked take wake tally expire overdue start claim
+-- include now ring limiting take wake tally expire overdue start claim
 return claim()

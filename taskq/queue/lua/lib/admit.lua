@@ -1,7 +1,5 @@
--- Lets a claimed task start if the limits of its type allow it, and parks it otherwise, so that others may pass.
+-- Lets a claimed task of a limited type start if its limits allow it, and parks it otherwise, so that others may pass.
 -- Needs: room, vacate, occupy, park, limits, processing, worker_id, now.
-local limited = redis.call('EXISTS', limits) == 1
-
 local function log_start(type_)
   local count, period = string.match(redis.call('HGET', limits, type_), '^%d+ (%d+) (%d+)$')
   if count ~= '0' then
@@ -13,9 +11,6 @@ local function log_start(type_)
 end
 
 local function admit(id, key, type_, attempt)
-  if not limited or redis.call('HEXISTS', limits, type_) == 0 then
-    return true
-  end
   vacate(worker_id) -- whoever claims has nothing running any more
   local record = redis.call('HMGET', key, 'priority', 'turn')
   local score = score_of(record[1], turn_of(key, record[2]))

@@ -1,5 +1,5 @@
 -- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
--- high, normal, low; Needs: take, start, ring, overdue, parked, high, low, processing,
+-- high, normal, low; Needs: take, start, ring, overdue, limiting, high, low, processing,
 -- leases, worker_id, now. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
 -- meanwhile.
 local DROPS = 200

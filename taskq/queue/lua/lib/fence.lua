@@ -1,23 +1,22 @@
 -- Decides whether this attempt may still write. Needs: vacate, tally, now, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
--- the end of the task.
+-- the end of the task; `erred`: an attempt before this one has left an error.
 -- 'ok': the caller owns the task, and its claim has been taken off the list and its place, if it had one, is
 -- free. 'repeat': this very settle was done before and
 -- its reply was lost. 'stale': another attempt owns the task, or it is gone; nothing was changed.
-local awaited
+local awaited, erred
 
 local function fence(verb)
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'settled', 'awaited', 'turn', 'type',
-    'started_at')
-  awaited = record[5]
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'awaited', 'turn', 'type', 'started_at', 'error')
+  awaited, erred = record[4], record[8]
   if record.err or record[2] ~= worker_id or record[3] ~= attempt then
     return 'stale'
   end
   if record[1] == 'processing' and redis.call('LREM', processing, 1, id) == 1 then
-    if record[6] then
+    if record[5] then
       vacate(worker_id, id .. ' ' .. attempt)
     end
-    tally_run(verb, record[7], math.max(0, now - (tonumber(record[8]) or now)))
+    tally_run(verb, record[6], math.max(0, now - (tonumber(record[7]) or now)))
     return 'ok'
   end
-  return record[4] == verb and 'repeat' or 'stale'
+  return redis.call('HGET', key, 'settled') == verb and 'repeat' or 'stale'
 end

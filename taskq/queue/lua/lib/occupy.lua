@@ -7,7 +7,7 @@ local function turn_of(key, known)
   return turn
 end
 
-local function occupy(worker_id, id, attempt, type_)
-  redis.call('HSET', limits .. ':held', worker_id, id .. ' ' .. attempt .. ' ' .. type_)
-  redis.call('ZADD', limits .. ':places:' .. type_, now, worker_id)
+local function occupy(worker, id, attempt, type_)
+  redis.call('HSET', limits .. ':held', worker, id .. ' ' .. attempt .. ' ' .. type_)
+  redis.call('ZADD', limits .. ':places:' .. type_, now, worker)
 end

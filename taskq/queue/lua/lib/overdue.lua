@@ -1,6 +1,6 @@
 -- Ends a claimed task that has waited too long, instead of starting it. Needs: expire, processing, now.
 -- What was ended is put behind the reply, for the log: id, attempt, type.
-local expired = {}
+local expired
 
 local function overdue(id, key, record)
   local attempt, type_, expires_at = record[4] or '0', record[5], tonumber(record[12])
@@ -9,6 +9,7 @@ local function overdue(id, key, record)
   end
   redis.call('LREM', processing, 1, id)
   expire(id, key)
+  expired = expired or {}
   for _, value in ipairs({id, attempt, type_}) do
     expired[#expired + 1] = value
   end
@@ -16,7 +17,7 @@ local function overdue(id, key, record)
 end
 
 local function with_expired(reply)
-  for _, value in ipairs(expired) do
+  for _, value in ipairs(expired or {}) do
     reply[#reply + 1] = value
   end
   return reply

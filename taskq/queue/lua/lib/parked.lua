@@ -1,8 +1,8 @@
--- The parked task that comes first of those that may start now. Needs: room, park, admit, limits, paused.
+-- The parked task that comes first of those that may start now. Needs: room, park, limits, paused.
 -- Returns its rank (0 high, 1 normal, 2 low), id and type, or nil.
 local function first_parked()
   local ready = limits .. ':ready'
-  while limited do
+  while true do
     local found = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
     if not found[1] or redis.call('EXISTS', paused) == 1 then
       return nil

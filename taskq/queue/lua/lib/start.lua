@@ -1,4 +1,4 @@
--- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, overdue, admit,
+-- Begins an attempt of a task that is in this worker's list. Needs: processing, task_prefix, unreadable, worker_id, overdue, limiting,
 -- now.
 -- Returns what the worker needs, or nil after dropping an entry that is not to be run (deleted, cancelled, unreadable,
 -- waited too long) or not now (parked).
@@ -9,18 +9,14 @@ local function readable(record)
   if record.err or (record[1] and tonumber(record[1]) ~= SCHEMA) or (record[2] and not record[5]) then
     return false
   end
-  for _, field in ipairs({4, 7, 8, 9, 10, 12}) do
-    if record[field] and not tonumber(record[field]) then
-      return false
-    end
-  end
-  return true
+  return tonumber(record[4] or 0) and tonumber(record[7] or 0) and tonumber(record[8] or 0) and tonumber(record[9] or 0)
+    and tonumber(record[10] or 0) and tonumber(record[12] or 0)
 end
 
 local function start(id)
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'v', 'status', 'worker_id', 'attempt', 'type', 'payload',
-    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags', 'expires_at')
+    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags', 'expires_at', 'settled')
   if not readable(record) then
     redis.call('LREM', processing, 1, id)
     redis.call('ZADD', unreadable, now, id)
@@ -34,7 +30,9 @@ local function start(id)
     attempt = attempt + 1
     redis.call('HSET', key, 'status', 'processing', 'worker_id', worker_id, 'attempt', attempt,
       'started_at', now, 'updated_at', now)
-    redis.call('HDEL', key, 'settled', 'run_at', 'finished_at', 'progress')
+    if record[13] then -- not its first life: whatever ended one before has left this
+      redis.call('HDEL', key, 'settled', 'run_at', 'finished_at', 'progress')
+    end
   elseif record[2] ~= 'processing' or record[3] ~= worker_id then
     redis.call('LREM', processing, 1, id)
     return nil
