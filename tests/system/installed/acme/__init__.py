@@ -1,0 +1,1 @@
+"""A package of tasks that knows nothing of taskq's tree."""
