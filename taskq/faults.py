@@ -18,6 +18,7 @@ import msgspec
 import msgspec.inspect
 
 from taskq.errors import InvalidPayload
+from taskq.members import pointer_step
 from taskq.signature import Signature
 
 MOST_FAULTS = 100
@@ -91,13 +92,13 @@ def _inside(type_: Any, text: bytes, level: int) -> Iterator[InvalidPayload]:
 def _of_members(fields: Fields, given: Mapping[str, bytes], level: int) -> Iterator[InvalidPayload]:
     for name, type_ in fields.types.items():
         if name in given:
-            yield from _of_part(Part(_step(name), type_, given[name]), level)
+            yield from _of_part(Part(pointer_step(name), type_, given[name]), level)
         elif name in fields.required:
-            yield InvalidPayload("expected a value, got nothing", _step(name))
+            yield InvalidPayload("expected a value, got nothing", pointer_step(name))
     known = ", ".join(fields.types) or "none"
     for name in given if fields.closed else ():
         if name not in fields.types and name != fields.tag:
-            yield InvalidPayload(f"expected no member but {known}", _step(name))
+            yield InvalidPayload(f"expected no member but {known}", pointer_step(name))
 
 
 def _parts(type_: Any, text: bytes) -> Iterator[Part]:
@@ -107,7 +108,7 @@ def _parts(type_: Any, text: bytes) -> Iterator[Part]:
             yield Part(f"/{at}", arguments[0], bytes(item))
     elif origin in _MAPPINGS and _stripped(arguments[0]) is str:
         for name, value in _members(text).items():
-            yield Part(_step(name), arguments[1], value)
+            yield Part(pointer_step(name), arguments[1], value)
 
 
 def _fields(type_: Any) -> Fields | None:
@@ -149,7 +150,3 @@ def _stripped(type_: Any) -> Any:
 def _unlabelled(hint: Any) -> Any:
     """The type of a member of a TypedDict, without what says whether it must be there."""
     return _unlabelled(typing.get_args(hint)[0]) if typing.get_origin(hint) in _LABELS else hint
-
-
-def _step(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")

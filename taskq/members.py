@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from taskq.task import MAX_RETRY_LIMIT, NAME, Priority
-from taskq.units import DURATION_PATTERN, MAX_DURATION_S, parse_duration, shown
+from taskq.units import MAX_DURATION_S, parse_duration, shown
 
 MAX_TAGS = 32
 
@@ -23,15 +23,31 @@ _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 
+_DIGITS = {"d": 4, "h": 5, "m": 7, "s": 9, "ms": 9}
+"""So many before the point: whatever they are, together they are less than MAX_DURATION_S."""
+
+_FRACTION = r"(?:\.[0-9]{1,15})?"
+_DURATION = (
+    rf"^(?=[0-9])(?:[0-9]{{1,9}}{_FRACTION}|"
+    + "".join(rf"(?:[0-9]{{1,{most}}}{_FRACTION}{unit})?" for unit, most in _DIGITS.items())
+    + r")$"
+)
+
 NAME_SCHEMA = {"type": "string", "pattern": r"^[A-Za-z0-9_.\-]{1,128}$"}
 MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
-DURATION_SCHEMA = {
+DURATION_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "number", "minimum": 0, "maximum": MAX_DURATION_S},
-        {"type": "string", "pattern": DURATION_PATTERN},
+        {"type": "string", "pattern": _DURATION},
     ]
 }
-"""What `name`, `moment_ms` and `parse_duration` take, as JSON Schema."""
+SOME_DURATION_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_S},
+        {"type": "string", "pattern": _DURATION.replace("^", "^(?=.*[1-9])")},
+    ]
+}
+"""What `name`, `moment_ms`, `duration_s` and `some_duration_s` take, as JSON Schema: that, and nothing else."""
 
 
 class Members:
@@ -76,6 +92,11 @@ def read_options(members: Members, *, beside: Collection[str] = ()) -> dict[str,
     return fields
 
 
+def pointer_step(name: str) -> str:
+    """How a JSON pointer goes on to a member (RFC 6901)."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
 def name(value: object) -> str:
     """A queue, type, tag or unique key. Raises ValueError."""
     if isinstance(value, str) and NAME.match(value):
@@ -96,6 +117,24 @@ def moment_ms(value: object) -> int:
     raise ValueError(f'expected an RFC 3339 moment such as "2026-02-01T10:53:32Z", got {shown(value)}')
 
 
+def duration_s(value: object) -> float:
+    """Seconds of a number, or of a text such as "30", "500ms" or "1h30m". Raises ValueError."""
+    seconds = parse_duration(value)
+    if isinstance(value, str) and not re.fullmatch(_DURATION, value):
+        most = ", ".join("9" * digits + unit for unit, digits in _DIGITS.items())
+        raise ValueError(f"expected a duration of at most {most} without spaces, got {shown(value)}")
+    return seconds
+
+
+def some_duration_s(value: object) -> float:
+    """The same, but not zero; at least 1 ms, and to the millisecond, as it is stored: the answer must not differ from what a
+    later GET shows. Raises ValueError."""
+    seconds = duration_s(value)
+    if seconds > 0:
+        return max(1, round(seconds * 1000)) / 1000
+    raise ValueError(f"expected a duration of at least 1ms, got {shown(value)}")
+
+
 def _priority(value: object) -> Priority:
     if isinstance(value, str) and value in Priority.__members__.values():
         return Priority(value)
@@ -106,14 +145,6 @@ def _max_retry(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_RETRY_LIMIT:
         return value
     raise ValueError(f"expected an integer from 0 to {MAX_RETRY_LIMIT}, got {shown(value)}")
-
-
-def _some_duration(value: object) -> float:
-    # To the millisecond, as it is stored: the answer must not differ from what a later GET shows.
-    duration_s = round(parse_duration(value) * 1000) / 1000
-    if duration_s > 0:
-        return duration_s
-    raise ValueError(f"expected a duration of at least 1ms, got {shown(value)}")
 
 
 def _tags(value: object) -> list[Any]:
@@ -137,7 +168,7 @@ def _distinct(members: Members, pointer: str, values: list[Any]) -> tuple[str, .
 
 class Option(NamedTuple):
     """A member: the field of NewTask that it fills, how its value is read (raises ValueError), and the JSON Schema of what
-    the reader takes. What a schema cannot say, such as that a duration is not zero, the reader still checks."""
+    the reader takes."""
 
     field: str
     reader: Callable[[Any], Any]
@@ -148,10 +179,10 @@ OPTIONS: Mapping[str, Option] = {
     "queue": Option("queue", name, NAME_SCHEMA),
     "priority": Option("priority", _priority, {"type": "string", "enum": list(Priority)}),
     "max_retry": Option("max_retry", _max_retry, {"type": "integer", "minimum": 0, "maximum": MAX_RETRY_LIMIT}),
-    "delay": Option("delay_s", parse_duration, DURATION_SCHEMA),
+    "delay": Option("delay_s", duration_s, DURATION_SCHEMA),
     "run_at": Option("run_at_ms", moment_ms, MOMENT_SCHEMA),
-    "timeout": Option("timeout_s", _some_duration, DURATION_SCHEMA),
-    "expires_in": Option("expires_in_s", _some_duration, DURATION_SCHEMA),
+    "timeout": Option("timeout_s", some_duration_s, SOME_DURATION_SCHEMA),
+    "expires_in": Option("expires_in_s", some_duration_s, SOME_DURATION_SCHEMA),
     "unique_key": Option("unique_key", name, NAME_SCHEMA),
     "tags": Option("tags", _tags, {"type": "array", "items": NAME_SCHEMA, "maxItems": MAX_TAGS}),
 }

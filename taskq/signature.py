@@ -19,6 +19,7 @@ import msgspec
 
 from taskq.callables import called, plain
 from taskq.errors import InvalidPayload, TaskqError
+from taskq.members import pointer_step
 
 _PATH = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>[^\]]*)\]")
@@ -99,7 +100,7 @@ def pointer(message: str) -> tuple[str, str]:
     # msgspec does not tell the key of a dict's value: the dict itself is the nearest place that can be named
     path = match["path"].partition("[...]")[0]
     steps = [step["name"] or step["index"] for step in _STEP.finditer(path)]
-    return message[: match.start()], "".join("/" + s.replace("~", "~0").replace("/", "~1") for s in steps)
+    return message[: match.start()], "".join(map(pointer_step, steps))
 
 
 def _decode(text: bytes, model: Any) -> Any:

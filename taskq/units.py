@@ -25,13 +25,6 @@ _PLAIN = re.compile(_NUMBER + r"\Z")
 _MS_PER_UNIT = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 # Each unit once and the largest first, so that "5m1h" or "1h1h" is a typing error and not a sum.
 _COMPOUND = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _MS_PER_UNIT) + r"\Z")
-DURATION_PATTERN = (
-    r"^\s*(?=[0-9])(?:[0-9]{1,15}(?:\.[0-9]{1,15})?|"
-    + "".join(rf"(?:[0-9]{{1,15}}(?:\.[0-9]{{1,15}})?{unit})?" for unit in _MS_PER_UNIT)
-    + r")\s*$"
-)
-"""The texts that `parse_duration` takes unless they are too long a time, as a regular expression for JSON Schema."""
-
 _BYTES_PER_UNIT = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": base**power
     for suffix, base in (("ib", 1024), ("b", 1000))

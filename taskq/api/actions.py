@@ -12,14 +12,14 @@ import msgspec
 from taskq.api import shapes
 from taskq.api.body import read_object
 from taskq.api.context import ApiContext
-from taskq.api.describe import Answer, Body, Header, Parameter, Schema, describe, json
+from taskq.api.describe import Answer, Body, Header, JsonSchema, Parameter, Schema, describe, json
 from taskq.api.describe import Operation as Described
 from taskq.api.errors import ApiError
 from taskq.api.listing import CONDITIONS
 from taskq.api.submission import MAX_REASON, Members, optional
 from taskq.api.views import operation_view, task_view
 from taskq.log import emit
-from taskq.members import moment_ms, name
+from taskq.members import moment_ms, name, pointer_step
 from taskq.queue.actions import AMONG, count
 from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.selection import Filter
@@ -38,6 +38,17 @@ OPERATION_ID = Parameter(
 LOCATION = Header(
     name="Location", description="The path of the operation.", schema={"type": "string", "format": "uri-reference"}
 )
+
+
+def _among(kind: Kind) -> JsonSchema:
+    """That an action names none but the statuses that it can be done to."""
+    status = {"enum": list(AMONG[kind])}
+    return {
+        "if": {"properties": {"action": {"const": kind}}, "required": ["action"]},
+        "then": {"properties": {"filter": {"properties": {"status": status}}}},
+    }
+
+
 ACTION_BODY = Body(
     shapes=json(
         Schema(
@@ -59,7 +70,7 @@ ACTION_BODY = Body(
                     "filter": optional(
                         {
                             "type": "object",
-                            "properties": {each.name: optional(each.schema) for each in CONDITIONS},
+                            "properties": {each.name: each.schema for each in CONDITIONS},
                             "additionalProperties": False,
                             "minProperties": 1,
                         }
@@ -68,6 +79,15 @@ ACTION_BODY = Body(
                     "dry_run": optional({"type": "boolean"}),
                 },
                 "required": ["action"],
+                "allOf": [
+                    {
+                        "oneOf": [
+                            {"properties": {"ids": {"type": "array"}, "filter": {"type": "null"}}, "required": ["ids"]},
+                            {"properties": {"ids": {"type": "null"}, "filter": {"type": "object"}}, "required": ["filter"]},
+                        ]
+                    },
+                    *(_among(kind) for kind in Kind),
+                ],
             },
         )
     ),
@@ -235,9 +255,11 @@ def _filter(members: Members, given: Mapping[str, Any]) -> Filter:
         finished_from_ms=inner.read("finished_after", moment_ms, None),
         finished_until_ms=inner.read("finished_before", moment_ms, None),
     )
+    # Everywhere else both are as good as absent. Here they would do something to more tasks than were meant.
     for unknown in sorted(set(given) - _CONDITIONS):
-        # everywhere else they are ignored; here one that was misspelt would do something to more tasks than were meant
-        inner.fault(f"/{unknown}", f"expected one of {', '.join(sorted(_CONDITIONS))}")
+        inner.fault(pointer_step(unknown), f"expected one of {', '.join(sorted(_CONDITIONS))}")
+    for empty in (condition for condition, value in given.items() if value is None and condition in _CONDITIONS):
+        inner.fault(f"/{empty}", "expected a value, got nothing")
     if not inner.faults and wanted == Filter():
         inner.fault("", "expected at least one condition")
     for fault in inner.faults:
@@ -245,9 +267,7 @@ def _filter(members: Members, given: Mapping[str, Any]) -> Filter:
     return wanted
 
 
-_CONDITIONS = {
-    "status", "type", "queue", "tag", "error_kind", "created_after", "created_before", "finished_after", "finished_before",
-}  # fmt: skip
+_CONDITIONS = {each.name for each in CONDITIONS}
 
 
 def _known(operations: Operations, operation_id: str) -> Operation:

@@ -15,8 +15,23 @@ from taskq.api import shapes
 from taskq.api.admission import Admitter
 from taskq.api.body import decode, invalid_body, is_lines, read_lines, read_object
 from taskq.api.context import ApiContext
-from taskq.api.describe import JSON, NDJSON, SCHEMAS, Answer, Body, Operation, Parameter, Schema, describe, json
+from taskq.api.describe import (
+    JSON,
+    NDJSON,
+    SCHEMAS,
+    Answer,
+    AnyOf,
+    Body,
+    JsonSchema,
+    Operation,
+    Parameter,
+    Schema,
+    describe,
+    json,
+)
 from taskq.api.errors import ApiError, explain, key_taken, problem
+from taskq.api.listing import truth
+from taskq.api.query import Query
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import NEW_TASK, Members, new_task
 from taskq.api.tasks import NEW_TASK_REFUSALS
@@ -41,23 +56,33 @@ Outcome = Task | ApiError
 ATOMIC = Parameter(
     name="atomic",
     schema={"type": "string", "enum": ["true", "false"], "default": "false"},
-    description="For newline-delimited JSON: store all tasks or none. In JSON it is a member of the body.",
+    description="Store all tasks or none. In JSON it may also be a member of the body.",
 )
+
+
+def _batch(name: str, tasks: JsonSchema, atomic: JsonSchema, required: list[str]) -> Schema:
+    schema: JsonSchema = {
+        "title": name,
+        "type": "object",
+        "properties": {
+            "tasks": {"type": "array", "items": tasks, "minItems": 1, "maxItems": MOST_TASKS},
+            "atomic": atomic,
+        },
+        "required": required,
+    }
+    return Schema(name=name, schema=schema, uses=[NEW_TASK])
+
+
+SEPARATE = _batch(
+    "Batch",
+    {"anyOf": [NEW_TASK.ref, {"description": "Whatever is no task is refused in its entry of the answer."}]},
+    {"anyOf": [{"type": "boolean", "enum": [False]}, {"type": "null"}], "default": False},
+    ["tasks"],
+)
+ATOMIC_BATCH = _batch("AtomicBatch", NEW_TASK.ref, {"type": "boolean", "enum": [True]}, ["tasks", "atomic"])
 BODY = Body(
     shapes={
-        JSON: Schema(
-            name="Batch",
-            schema={
-                "title": "Batch",
-                "type": "object",
-                "properties": {
-                    "tasks": {"type": "array", "items": NEW_TASK.ref, "minItems": 1, "maxItems": MOST_TASKS},
-                    "atomic": {"anyOf": [{"type": "boolean"}, {"type": "null"}], "default": False},
-                },
-                "required": ["tasks"],
-            },
-            uses=[NEW_TASK],
-        ),
+        JSON: AnyOf([SEPARATE, ATOMIC_BATCH]),
         NDJSON: {"type": "string", "description": "A `NewTask` as JSON on each line."},
     },
     examples={"two": {"tasks": [{"type": "echo", "payload": "a"}, {"type": "echo", "payload": "b"}], "atomic": True}},
@@ -184,12 +209,18 @@ class TaskBatch:
 
 def read_batch(req: falcon.Request, max_bytes: int) -> Batch:
     """The batch that a request carries. Raises ApiError for a body that is none."""
+    query = Query(req)
+    asked = query.read(ATOMIC, truth, None)
+    query.check()
     if is_lines(req):
-        members = Members({"atomic": {"true": True, "false": False}.get(text := req.get_param("atomic") or "false", text)})
-        batch = Batch([_line(line) for line in read_lines(req, max_bytes)], members.read("atomic", _truth, False))
+        members = Members({})
+        batch = Batch([_line(line) for line in read_lines(req, max_bytes)], asked or False)
     else:
         members = Members(read_object(req, max_bytes))
-        batch = Batch(members.read("tasks", _list, []), members.read("atomic", _truth, False))
+        whole = members.read("atomic", _truth, None)
+        if None not in (asked, whole) and asked != whole:
+            members.fault("/atomic", f"expected {shown(asked)}, as in the query, got {shown(whole)}")
+        batch = Batch(members.read("tasks", _list, []), asked or whole or False)
     if not members.faults and not 1 <= len(batch.items) <= MOST_TASKS:
         members.fault("/tasks", f"expected 1 to {MOST_TASKS} tasks, got {len(batch.items)}")
     members.check()

@@ -39,6 +39,13 @@ class Schema:
         return {"$ref": SCHEMAS + self.name}
 
 
+@dataclass(frozen=True)
+class AnyOf:
+    """What fits at least one of these."""
+
+    schemas: Sequence[Schema]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """Something of the path, the query or the header. One of the path is required, any other is not."""

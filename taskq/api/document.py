@@ -23,6 +23,7 @@ from taskq.api.describe import (
     JSON,
     SCHEMAS,
     Answer,
+    AnyOf,
     Body,
     Header,
     JsonSchema,
@@ -248,6 +249,8 @@ class _Shapes:
             for used in shape.uses:
                 self.add(used)
             return shape.ref
+        if isinstance(shape, AnyOf):
+            return {"anyOf": [self.add(each) for each in shape.schemas]}
         if isinstance(shape, dict):
             return shape
         self._types.append(shape)

@@ -15,7 +15,6 @@ import falcon
 from taskq.api.context import ApiContext
 from taskq.api.describe import Parameter
 from taskq.api.query import Query
-from taskq.members import DURATION_SCHEMA
 from taskq.queue.ending import end_of
 from taskq.task import Task
 from taskq.units import parse_duration, shown
@@ -24,16 +23,19 @@ LONGEST_S = 30.0
 
 WAIT = Parameter(
     name="wait",
-    schema=DURATION_SCHEMA,
-    description="How long to wait for the end of the task, at most 30 s.",
-    example="10s",
+    schema={
+        "type": "string",
+        "pattern": r"^(?:(?:[0-9]|[12][0-9])(?:\.[0-9]{1,9})?|30(?:\.0{1,9})?)s?$|^(?:[0-9]{1,4}|[12][0-9]{4}|30000)ms$",
+    },
+    description="How long to wait for the end of the task, in seconds or as `10s` or `500ms`, at most 30 s.",
+    example="5s",
 )
 PREFER = Parameter(
     name="Prefer",
     place="header",
     schema={"type": "string"},
     description="`wait=N`: wait up to N seconds, at most 30, for the end of the task. Anything else is ignored.",
-    example="wait=10",
+    example="wait=5",
 )
 
 HURRY = "taskq.hurry"
@@ -102,7 +104,6 @@ def read_patience(req: falcon.Request) -> Patience:
 
 
 def _wait_s(value: str) -> float:
-    wait_s = parse_duration(value)
-    if wait_s > LONGEST_S:
-        raise ValueError(f"expected a duration of at most {LONGEST_S:.0f}s, got {shown(value)}")
-    return wait_s
+    if not re.fullmatch(WAIT.schema["pattern"], value):
+        raise ValueError(f'expected a duration from 0 to {LONGEST_S:.0f}s such as 10, "10s" or "500ms", got {shown(value)}')
+    return parse_duration(value)

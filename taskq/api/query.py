@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Query:
-    """The parameters of one request. One that is empty counts as absent, one that nobody reads is ignored."""
+    """The parameters of one request. One that nobody reads is ignored."""
 
     def __init__(self, req: falcon.Request) -> None:
         self._params = req.params
@@ -23,7 +23,7 @@ class Query:
     def read(self, parameter: Parameter, reader: Callable[[str], T], default: T) -> T:
         """The value of a parameter as `reader` makes it; `default` if it is absent or at fault."""
         value = self._params.get(parameter.name)
-        if not value:
+        if value is None:
             return default
         try:
             if isinstance(value, list):

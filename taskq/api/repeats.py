@@ -23,7 +23,8 @@ REPLAYED = "Idempotency-Replayed"
 KEY = Parameter(
     name=HEADER,
     place="header",
-    schema={"type": "string", "pattern": r"^[\x20-\x7e]{1,128}$"},
+    # HTTP takes away what spaces a value begins or ends with
+    schema={"type": "string", "pattern": r"^[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?$"},
     description="Makes the request safe to repeat for 24 hours.",
 )
 REPLAYED_HEADER = Header(

@@ -15,9 +15,9 @@ from taskq.api.body import encode, invalid_body
 from taskq.api.context import ApiContext
 from taskq.api.describe import Body, JsonSchema, Schema, json
 from taskq.api.errors import ApiError
-from taskq.members import DURATION_SCHEMA, NAME_SCHEMA, OPTIONS, name, read_options
+from taskq.members import DURATION_SCHEMA, NAME_SCHEMA, OPTIONS, duration_s, name, read_options
 from taskq.task import NewTask
-from taskq.units import parse_duration, shown
+from taskq.units import shown
 
 MAX_REASON = 500
 
@@ -39,6 +39,8 @@ NEW_TASK = Schema(
             **{name: optional(option.schema) for name, option in OPTIONS.items()},
         },
         "required": ["type"],
+        # either delay or run_at
+        "anyOf": [{"properties": {"delay": {"type": "null"}}}, {"properties": {"run_at": {"type": "null"}}}],
     },
 )
 TASK_BODY = Body(
@@ -112,7 +114,7 @@ def new_task(body: Mapping[str, Any], context: ApiContext, task_id: str, admitte
 def requeue_delay_s(body: Mapping[str, Any]) -> float:
     """The seconds to wait before a requeued task is pending."""
     members = Members(body)
-    delay_s = members.read("delay", parse_duration, 0.0)
+    delay_s = members.read("delay", duration_s, 0.0)
     members.check()
     return delay_s
 

@@ -173,6 +173,19 @@ def test_a_line_in_another_encoding_is_refused_alone(api: TestClient) -> None:
     assert statuses(answer) == [400, 201]
 
 
+def test_json_can_be_atomic_by_the_query_too(api: TestClient, inspector: Inspector) -> None:
+    def posted(query: str, **members: Any) -> Result:
+        return api.simulate_post(f"/tasks/batch?{query}", json={"tasks": [echo()], **members})
+
+    assert [posted("atomic=true").status_code, posted("atomic=true", atomic=True).status_code] == [201, 201]
+    assert [posted("atomic=false").status_code, posted("atomic=true", atomic=None).status_code] == [200, 201]
+    torn = posted("atomic=true", atomic=False)
+    assert torn.json["errors"] == [{"pointer": "/atomic", "detail": "expected true, as in the query, got false"}]
+    empty = posted("atomic=", atomic=True)
+    assert (empty.status_code, empty.json["errors"][0]["parameter"]) == (422, "atomic")
+    assert len(stored(inspector)) == 4
+
+
 def test_lines_can_be_atomic_by_the_query(api: TestClient, inspector: Inspector) -> None:
     refused = post_lines(api, '{"type": "echo"}', "[1]", query="atomic=true")
     taken = post_lines(api, '{"type": "echo"}', '{"type": "echo"}', query="atomic=true")

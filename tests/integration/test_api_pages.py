@@ -115,7 +115,7 @@ def test_each_filter_keeps_what_was_asked_for(api: TestClient, inspector: Inspec
     assert listed("tag=c") == []
     assert listed("queue=mail") == [later, cancelled]
     assert listed("queue=mail&type=sum&status=cancelled") == [cancelled]
-    assert listed("status=&type=&queue=&tag=") == [plain, tagged, later, cancelled]
+    assert listed("") == [plain, tagged, later, cancelled]
 
 
 def test_a_queue_that_nobody_used_holds_nothing_and_is_not_remembered(api: TestClient, inspector: Inspector) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import random
 from collections.abc import Callable
 
@@ -215,16 +214,11 @@ def test_a_cursor_reads_back() -> None:
     assert decode_cursor(encode_cursor(1_700_000_000_123, "a-b_c.d")) == (1_700_000_000_123, "a-b_c.d")
 
 
-def coded(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
 @pytest.mark.parametrize(
-    "cursor",
-    ["!", "a", "abc", "ä", "\ud800", "====", *map(coded, [" ", "1", "x y", "1 2 3", "1.5 x", "nan x", "9" * 400 + " x"])],
+    "cursor", ["!", "1", ".", ".x", "-.x", "x.y", "1.x y", "1.ä", "٣.x", "\ud800", "nan.x", "9" * 16 + ".x", "1.x\n"]
 )
 def test_a_cursor_that_is_none_of_ours_is_refused(queue: Queue, inspector: Inspector, cursor: str) -> None:
-    with pytest.raises(ValueError, match="cursor: expected the value of X-Next-Cursor of an earlier answer"):
+    with pytest.raises(ValueError, match="expected the value of X-Next-Cursor of an earlier answer"):
         inspector.page(limit=5, cursor=cursor)
 
 

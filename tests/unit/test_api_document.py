@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import falcon
 import jsonschema_rs
 import pytest
 from falcon.routing import CompiledRouter
-from falcon.testing import TestClient
+from falcon.testing import TestClient, create_req
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +17,13 @@ from taskq.api import document
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.describe import Answer, Operation, Parameter, describe
-from taskq.api.errors import STATUS
+from taskq.api.errors import STATUS, ApiError
+from taskq.api.listing import CURSOR
+from taskq.api.longpoll import WAIT, read_patience
 from taskq.api.sentences import SENTENCES, TAGS
-from taskq.members import DURATION_SCHEMA, OPTIONS
+from taskq.members import DURATION_SCHEMA, OPTIONS, SOME_DURATION_SCHEMA, duration_s, some_duration_s
 from taskq.queue.inspect import Inspector
-from taskq.units import parse_duration
+from taskq.queue.pages import CURSOR_PATTERN, decode_cursor
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -187,16 +190,37 @@ def test_what_a_reader_takes_fits_the_schema_beside_it(option: str, value: Any) 
         jsonschema_rs.Draft202012Validator(OPTIONS[option].schema).validate(value)
 
 
-DURATIONS = st.from_regex(r"\A[ 0-9.dhms]{0,12}\Z") | st.floats(-1, 1e10) | st.integers(-1, 10**11)
+DURATIONS = (
+    st.from_regex(r"\A[ 0-9.dhms]{0,12}\Z")
+    | st.from_regex(SOME_DURATION_SCHEMA["anyOf"][1]["pattern"])
+    | st.floats(-1, 1e10)
+    | st.integers(-1, 10**11)
+    | st.sampled_from(["9999.9d99999.9h9999999.9m999999999.9s999999999.9ms", "0.000000000000001ms", "0", "0d0s"])
+)
 
 
+@pytest.mark.parametrize(
+    ("reader", "schema"), [(duration_s, DURATION_SCHEMA), (some_duration_s, SOME_DURATION_SCHEMA)], ids=["any", "some"]
+)
 @given(value=DURATIONS)
-def test_the_schema_of_a_duration_says_what_is_read_as_one(value: Any) -> None:
-    fits = jsonschema_rs.Draft202012Validator(DURATION_SCHEMA).is_valid(value)
+def test_the_schema_of_a_duration_is_exact(reader: Callable[[Any], float], schema: dict[str, Any], value: Any) -> None:
+    fits = jsonschema_rs.Draft202012Validator(schema).is_valid(value)
     try:
-        parse_duration(value)
+        reader(value)
     except ValueError:
-        # a schema cannot add up the parts of a text
-        assert not fits or isinstance(value, str)
+        assert not fits
+    else:
+        assert fits
+
+
+@pytest.mark.parametrize("name", ["listing", "wait"])
+@given(value=st.from_regex(f"^{CURSOR_PATTERN}$") | st.from_regex(WAIT.schema["pattern"]) | st.text(max_size=5))
+def test_the_pattern_of_a_query_parameter_is_exact(name: str, value: str) -> None:
+    parameter = CURSOR if name == "listing" else WAIT
+    fits = jsonschema_rs.Draft202012Validator(parameter.schema).is_valid(value)
+    try:
+        decode_cursor(value) if name == "listing" else read_patience(create_req(query_string=urlencode({"wait": value})))
+    except (ValueError, ApiError):
+        assert not fits
     else:
         assert fits

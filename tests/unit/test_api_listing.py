@@ -53,8 +53,13 @@ def test_every_parameter_is_read() -> None:
     )
 
 
-def test_an_empty_parameter_counts_as_absent() -> None:
-    assert read("limit=&cursor=&status=&type=&queue=&tag=&order=&created_after=&created_before=") == Listing()
+def test_an_empty_parameter_is_at_fault_as_any_other_wrong_one() -> None:
+    names = ["limit", "cursor", "order", "count", "status", "type", "queue", "tag", "created_after", "created_before"]
+
+    with pytest.raises(ApiError) as caught:
+        read("&".join(f"{name}=" for name in names))
+
+    assert [fault["parameter"] for fault in caught.value.errors] == names
 
 
 @pytest.mark.parametrize(

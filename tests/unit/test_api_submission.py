@@ -33,6 +33,7 @@ CONTEXT = ApiContext(
     registry=REGISTRY,
     settings=ApiSettings(default_queue="main", default_max_retry=5),
 )
+MOST = "at most 9999d, 99999h, 9999999m, 999999999s, 999999999ms without spaces"
 MEMBERS = ("queue", "priority", "delay", "run_at", "max_retry", "timeout", "expires_in", "unique_key", "tags")
 ID = "5335d502-a2c7-4abd-9496-c64692b43869"
 NAME = "expected 1 to 128 of letters, digits and _ . -, got "
@@ -130,7 +131,8 @@ def test_a_type_that_is_no_string_makes_the_whole_body_invalid(type_: object) ->
         ("max_retry", 1.0, "expected an integer from 0 to 1000, got 1.0"),
         ("max_retry", "3", "expected an integer from 0 to 1000, got '3'"),
         ("timeout", 0, "expected a duration of at least 1ms, got 0"),
-        ("timeout", "0.1ms", "expected a duration of at least 1ms, got '0.1ms'"),
+        ("delay", " 5m", f"expected a duration of {MOST}, got ' 5m'"),
+        ("delay", "10000d", f"expected a duration of {MOST}, got '10000d'"),
         ("expires_in", "0s", "expected a duration of at least 1ms, got '0s'"),
         ("unique_key", "a b", NAME + "'a b'"),
         ("unique_key", 5, NAME + "5"),
@@ -183,6 +185,7 @@ def test_a_task_must_be_due_before_it_expires(delay: int, taken: bool) -> None:
 
 def test_a_timeout_is_kept_to_the_millisecond_as_it_is_stored() -> None:
     assert submit(type="echo", timeout=1.23456).timeout_s == 1.235
+    assert submit(type="echo", timeout="0.01ms").timeout_s == 0.001
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ def asked(query: str = "", prefer: str | None = None) -> Patience:
     return read_patience(create_req(query_string=query, headers={} if prefer is None else {"Prefer": prefer}))
 
 
-@pytest.mark.parametrize(("query", "wait_s"), [("", 0), ("wait=", 0), ("wait=0", 0), ("wait=2.5", 2.5), ("wait=30s", 30)])
+@pytest.mark.parametrize(
+    ("query", "wait_s"),
+    [("", 0), ("wait=0", 0), ("wait=2.5", 2.5), ("wait=30s", 30), ("wait=500ms", 0.5), ("wait=30000ms", 30)],
+)
 def test_the_query_says_how_long_to_wait(query: str, wait_s: float) -> None:
     assert asked(query) == Patience(wait_s)
 
 
-@pytest.mark.parametrize("value", ["-1", "31", "1h", "soon", "1e999", "nan"])
+@pytest.mark.parametrize("value", ["", "-1", "31", "30.1", "30001ms", "1h", "soon", "1e999", "nan", "5s%0A", "%205"])
 def test_a_wait_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(ApiError, match="invalid wait: expected a duration") as caught:
         asked(f"wait={value}")
