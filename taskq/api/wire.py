@@ -14,9 +14,8 @@ from collections import Counter
 from typing import Any
 
 import msgspec
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import ErrorTask
 from waitress.utilities import (
     BadRequest,
     Error,
@@ -25,6 +24,7 @@ from waitress.utilities import (
     ServerNotImplemented,
 )
 
+from taskq.api.answer import QuickChannel, QuickTask
 from taskq.api.errors import problem
 from taskq.api.headers import HEADERS
 from taskq.api.longpoll import HURRY, PART
@@ -123,7 +123,7 @@ class JsonErrorTask(ErrorTask):
         self.write(data)
 
 
-class AppTask(WSGITask):
+class AppTask(QuickTask):
     """A request on its way through the application, which may ask about the connection, and end it."""
 
     channel: Channel
@@ -141,7 +141,7 @@ class AppTask(WSGITask):
         return super().build_response_header()
 
 
-class Channel(HTTPChannel):
+class Channel(QuickChannel):
     """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
     sends, and a reset throws away the answer that the client has not read yet."""
 
