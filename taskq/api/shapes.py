@@ -164,6 +164,16 @@ class Timings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     durations: Durations | UnsetType = UNSET
 
 
+class LimitUse(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is in force for a type in a queue, over all machines, and what it counts now."""
+
+    queue: str
+    max_concurrent: Annotated[Count | UnsetType, note("How many tasks may run at once.")] = UNSET
+    rate_limit: Annotated[str | UnsetType, note('How many may start in any time: "100/1m".')] = UNSET
+    running: Annotated[Count, note("Tasks that have a place.")]
+    waiting: Annotated[Count, note("Tasks that were set aside until they may start.")]
+
+
 class Type(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A task type."""
 
@@ -173,6 +183,7 @@ class Type(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     payload_required: bool
     defaults: TypeDefaults
     queues: list[TypeServers]
+    limits: Annotated[list[LimitUse] | UnsetType, note("By queue; only where there are limits.")] = UNSET
     attempts: Annotated[dict[str, Count] | UnsetType, note("By outcome.")] = UNSET
     durations: Durations | UnsetType = UNSET
     worker_ids: Annotated[list[str] | UnsetType, note("Who serves it; only of one type that is asked for.")] = UNSET

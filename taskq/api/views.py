@@ -14,10 +14,12 @@ from taskq.api import shapes
 from taskq.catalog import TypeInfo
 from taskq.queue.answers import Enqueued
 from taskq.queue.inspect import Pause, QueueState, WorkerState
+from taskq.queue.limits import Use
 from taskq.queue.operations import Operation
 from taskq.queue.schedules import ScheduleState
 from taskq.queue.selection import Filter
 from taskq.task import NewTask, Progress, Status, Task
+from taskq.units import format_rate
 
 T = TypeVar("T")
 N = TypeVar("N", float, float | None)
@@ -165,6 +167,18 @@ def type_view(name: str, info: TypeInfo, servers: Mapping[str, Sequence[str]], d
             memory_limit_bytes=info.memory_limit_bytes,
         ),
         queues=[shapes.TypeServers(queue=queue, workers=len(workers)) for queue, workers in servers.items()],
+    )
+
+
+def limit_view(queue: str, use: Use) -> shapes.LimitUse:
+    """What is in force for a type in a queue, and what it counts."""
+    most, rate = use.limit
+    return shapes.LimitUse(
+        queue=queue,
+        max_concurrent=most or UNSET,
+        rate_limit=format_rate(rate) if rate.count else UNSET,
+        running=use.running,
+        waiting=use.parked,
     )
 
 

@@ -6,7 +6,7 @@ All functions raise QueueUnavailable or QueueRefused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,14 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     higher: int | None
 
 
+class Use(NamedTuple):
+    """A limit that is in force for a type in a queue: how many tasks have a place, and how many it keeps waiting."""
+
+    limit: Limit
+    running: int
+    parked: int
+
+
 def put_in_force(queue: Queue, limits: Limits) -> bool:
     """Take over the limits of a configuration, unless that was done before: then whatever came since stays in force.
 
@@ -43,6 +51,21 @@ def put_in_force(queue: Queue, limits: Limits) -> bool:
     pairs = [text for type_, limit in limits.types.items() for text in (type_, limit.stored)]
     keys = [getattr(queue.keys, key) for key in script.keys]
     return bool(queue.link.script(script, keys, [limits.generation, *pairs]))
+
+
+def uses_of(queue: Queue) -> dict[str, Use]:
+    """The types of a queue that are limited, with what their limits count now."""
+    keys = queue.keys
+    stored: Any = queue.link.run(lambda client: client.hgetall(keys.limits))
+    found = {type_.decode("utf-8", "replace"): Limit.read(text) for type_, text in stored.items()}
+    limits = {type_: limit for type_, limit in found.items() if limit != Limit()}
+    if not limits:
+        return {}
+    counts = _trip(
+        queue,
+        lambda pipe: [(pipe.zcard(f"{keys.limits}:places:{type_}"), pipe.zcard(keys.parked(type_))) for type_ in limits],
+    )
+    return {type_: Use(limit, *counts[2 * at : 2 * at + 2]) for at, (type_, limit) in enumerate(limits.items())}
 
 
 def bound_of(queue: Queue, task: Task) -> Bound | None:

@@ -14,11 +14,14 @@ from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.catalog import Catalog, Published, publish
 from taskq.config import Defaults
+from taskq.limits import Limit, Limits
 from taskq.queue.inspect import Inspector
+from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
 from taskq.registry import Registry
 from taskq.typeoptions import Options
-from tests.integration.steps import LEASE_S, joined, lapse, snapshot
+from taskq.units import Rate
+from tests.integration.steps import LEASE_S, enqueued, joined, lapse, snapshot
 
 
 def resize(path: str, width: Annotated[int, Meta(ge=1)] = 800) -> None:
@@ -363,6 +366,29 @@ def test_a_type_is_shown_with_the_workers_that_serve_it(api: TestClient, queue: 
 
     assert shown["queues"] == [{"queue": "default", "workers": 1}, {"queue": "pictures", "workers": 1}]
     assert shown["worker_ids"] == sorted([first, second])
+
+
+def test_a_limited_type_is_shown_with_its_limits_and_what_they_count(
+    api: TestClient, queue: Queue, inspector: Inspector
+) -> None:
+    serving(queue, NEW)
+    pictures = inspector.queue("pictures")
+    serving(pictures, NEW)
+    put_in_force(queue, Limits("one", {"mail": Limit(2, Rate(100, 60)), "image.resize": Limit()}))
+    put_in_force(pictures, Limits("one", {"mail": Limit(0, Rate(5, 1))}))
+    for _ in range(5):
+        enqueued(queue, type_="mail")
+    for _ in range(3):
+        queue.claim(joined(queue))
+
+    shown = {view["type"]: view for view in api.simulate_get("/types").json}
+
+    assert shown["mail"]["limits"] == [
+        {"queue": "default", "max_concurrent": 2, "rate_limit": "100/1m", "running": 2, "waiting": 3},
+        {"queue": "pictures", "rate_limit": "5/1s", "running": 0, "waiting": 0},
+    ]
+    assert "limits" not in shown["image.resize"]
+    assert api.simulate_get("/types/mail").json["limits"] == shown["mail"]["limits"]
 
 
 def test_a_type_that_nobody_serves_any_more_is_shown_as_such(api: TestClient, queue: Queue) -> None:
