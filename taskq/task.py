@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from taskq.tracecontext import TraceContext
+
 NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}\Z")
 """What a queue, type, tag or key may be called."""
 
@@ -81,7 +83,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     `run_at_ms` is absolute, and at most one of them is set. `id` is made by the caller before the first try, so that a
     repeated enqueue is harmless; for `repeat_s` after it, it is so even if the task is gone by then. `timeout_s` None means
     the default of the type, then of the service. A task that has not started `expires_in_s` after it was taken never does.
-    Of the tasks with one `unique_key`, a queue holds at most one that has not ended."""
+    Of the tasks with one `unique_key`, a queue holds at most one that has not ended. `trace` is what caused it, if known."""
 
     id: str
     type: str
@@ -96,6 +98,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     unique_key: str | None = None
     tags: tuple[str, ...] = ()
     repeat_s: float = 0
+    trace: TraceContext | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +131,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_detail: dict[str, Any] | None = None
     progress: Progress | None = None
+    trace: TraceContext | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +147,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int = 0
     timeout_s: float | None = None
     tags: tuple[str, ...] = ()
+    trace: TraceContext | None = None
 
 
 class Completed(msgspec.Struct, frozen=True, tag=True):

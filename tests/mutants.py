@@ -122,6 +122,7 @@ ATTEMPTS = [
         "if record[2] == 'pending' or record[3] == worker_id then",
         "claim",
     ),
+    lua("attempt: without the trace of its task", "lib/start", "record[14] and (record[11] or '')", "false and ''", "trace"),
     lua("attempt: reset by requeue", "requeue", "'crashes', 0,", "'crashes', 0, 'attempt', 0,", "requeue"),
     lua(
         "attempt: reset by reap",

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import falcon
 import msgspec
@@ -35,12 +35,14 @@ from taskq.api.query import Query
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import NEW_TASK, Members, new_task
 from taskq.api.tasks import NEW_TASK_REFUSALS
+from taskq.api.traces import TRACEPARENT, TRACESTATE, logged, read_trace
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import QueueError, UniqueKeyTaken
 from taskq.log import emit
 from taskq.queue.answers import Enqueued
 from taskq.queue.repeats import KEPT_S
 from taskq.task import NewTask, Task
+from taskq.tracecontext import TraceContext
 from taskq.units import shown
 
 MOST_TASKS = 1000
@@ -51,6 +53,7 @@ MOST_ERRORS = 100
 
 Planned = NewTask | ApiError
 Outcome = Task | ApiError
+T = TypeVar("T", NewTask | ApiError, Task | ApiError)
 
 
 ATOMIC = Parameter(
@@ -116,7 +119,7 @@ class TaskBatch:
             id="create_tasks",
             tag="tasks",
             summary="Enqueue many tasks",
-            takes=[ATOMIC, KEY],
+            takes=[ATOMIC, KEY, TRACEPARENT, TRACESTATE],
             body=BODY,
             answers=[
                 Answer(
@@ -139,6 +142,8 @@ class TaskBatch:
         planned = plan(batch, self._context, base := str(uuid.uuid4()))
         if batch.whole:
             check_whole(planned)
+        if trace := read_trace(req):
+            planned = [_traced(new, trace) for new in planned]
         again = False
         if key is not None:
             planned, again = self._as_repeat(req, key, batch, planned, base)
@@ -192,17 +197,20 @@ class TaskBatch:
         tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
         request_id = req.context.request_id
         for task in tasks:
-            emit("task.enqueued", logging.DEBUG, task_id=task.id, type=task.type, queue=task.queue, request_id=request_id)
+            emit("task.enqueued", logging.DEBUG, **logged(task), request_id=request_id)
         emit(
             "batch.enqueued",
             tasks=len(tasks),
             refused=len(outcomes) - len(tasks),
             queues=sorted({task.queue for task in tasks}),
             again=again,
+            trace_id=next((task.trace.trace_id for task in tasks if task.trace), None),
             request_id=request_id,
         )
         if again:
             resp.set_header(REPLAYED, "true")
+            # that of the first request is stored, and not known here
+            outcomes = [_traced(outcome, None) for outcome in outcomes]
         resp.status = falcon.HTTP_201 if batch.whole and not again else falcon.HTTP_200
         resp.data = msgspec.json.encode([entry(outcome) for outcome in outcomes])
 
@@ -283,6 +291,11 @@ def entry(outcome: Outcome) -> shapes.Stored | dict[str, Any]:
     if isinstance(outcome, Task):
         return shapes.Stored(task=task_view(outcome))
     return problem(outcome.code, str(outcome), errors=outcome.errors, members=outcome.members)
+
+
+def _traced(one: T, trace: TraceContext | None) -> T:
+    """A task, planned or stored, in another trace; an error stays as it is."""
+    return msgspec.structs.replace(one, trace=trace) if isinstance(one, (NewTask, Task)) else one
 
 
 def _outcome(new: NewTask, answer: Enqueued) -> Outcome:

@@ -99,6 +99,8 @@ class Task(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     worker_id: Annotated[str | UnsetType, note("Who runs it or ran it last.")] = UNSET
     error_detail: ErrorDetail | UnsetType = UNSET
     progress: Progress | UnsetType = UNSET
+    traceparent: Annotated[str | UnsetType, note("The trace context that it was submitted with.")] = UNSET
+    tracestate: str | UnsetType = UNSET
     waiting: Annotated[Waiting | UnsetType, note("Only of one task that is asked for by its id.")] = UNSET
 
 

@@ -17,6 +17,7 @@ from taskq.api.listing import PARAMETERS, Listing, next_link, read_listing
 from taskq.api.longpoll import PREFER, WAIT, Patience, Waits, read_patience
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
+from taskq.api.traces import TRACEPARENT, TRACESTATE, logged, read_trace
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
@@ -72,7 +73,7 @@ class Tasks:
             id="create_task",
             tag="tasks",
             summary="Enqueue a task",
-            takes=[WAIT, PREFER, KEY],
+            takes=[WAIT, PREFER, KEY, TRACEPARENT, TRACESTATE],
             body=TASK_BODY,
             answers=[
                 Answer(
@@ -104,11 +105,14 @@ class Tasks:
         if key is not None:
             task_id, queue, again = resolve(self._context, req, key, body, (new.id, new.queue))
             new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)
+        if trace := read_trace(req):
+            new = msgspec.structs.replace(new, trace=trace)
         enqueued = self._context.inspector.queue(new.queue).enqueue(new)
         event = "task.replayed" if again else "task.enqueued"
-        emit(event, task_id=new.id, type=new.type, queue=new.queue, request_id=req.context.request_id)
+        emit(event, **logged(new), request_id=req.context.request_id)
         if again:
             resp.set_header(REPLAYED, "true")
+            new = msgspec.structs.replace(new, trace=None)  # that of the first request is stored, and not known here
         task = self._awaited(req, resp, new, patience) or enqueued_task(new, enqueued)
         resp.status = falcon.HTTP_200 if again or task.status.final else falcon.HTTP_201
         resp.location = f"/tasks/{new.id}"
@@ -255,10 +259,11 @@ class TaskCancel:
         was = queue.cancel(task_id, reason)
         if was.final and was is not Status.CANCELLED:
             raise ApiError("task_ended", f"the task has already ended: it is {was}")
+        task = _get(self._context, task_id)
         if not was.final:
-            emit("task.cancelled", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
+            emit("task.cancelled", **logged(task), request_id=req.context.request_id)
         resp.status = falcon.HTTP_202 if was is Status.PROCESSING else falcon.HTTP_200
-        _show(resp, _get(self._context, task_id))
+        _show(resp, task)
 
 
 class TaskRequeue:
@@ -286,9 +291,10 @@ class TaskRequeue:
         was = queue.requeue(task_id, delay_s)
         if was not in (Status.FAILED, Status.CANCELLED):
             raise ApiError("task_not_ended", f"only a failed or cancelled task can be requeued; this one is {was}")
-        emit("task.requeued", task_id=task_id, queue=queue.name, request_id=req.context.request_id)
+        task = _get(self._context, task_id)
+        emit("task.requeued", **logged(task), request_id=req.context.request_id)
         resp.status = falcon.HTTP_202
-        _show(resp, _get(self._context, task_id))
+        _show(resp, task)
 
 
 def find_task(context: ApiContext, task_id: str) -> Task:

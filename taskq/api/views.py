@@ -53,6 +53,8 @@ def task_view(task: Task, waiting: shapes.Waiting | None = None) -> shapes.Task:
         # shown as it was written, perhaps by a worker of another version
         error_detail=cast("shapes.ErrorDetail | UnsetType", _given(task.error_detail)),
         progress=_progress(task.progress),
+        traceparent=task.trace.traceparent if task.trace else UNSET,
+        tracestate=(task.trace.tracestate if task.trace else "") or UNSET,
         waiting=_given(waiting),
     )
 
@@ -74,6 +76,7 @@ def enqueued_task(new: NewTask, enqueued: Enqueued) -> Task:
         timeout_s=new.timeout_s,
         unique_key=new.unique_key,
         tags=new.tags,
+        trace=new.trace,
     )
 
 

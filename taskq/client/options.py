@@ -1,7 +1,7 @@
 """What a caller in Python says about a task beside its type and payload. Pure.
 
 The names are those of a POST, with Python's own durations and moments beside the texts; see `taskq.members.OPTIONS`. What is
-a header there, Idempotency-Key, is an option here.
+a header there (Idempotency-Key, traceparent, tracestate) is an option here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 
 from taskq.errors import InvalidOptions
 from taskq.members import OPTIONS, Members, read_options
+from taskq.tracecontext import trace_context
 from taskq.units import shown
 
 IDEMPOTENCY_KEY = "idempotency_key"
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 
-NAMES = (*OPTIONS, IDEMPOTENCY_KEY)
+NAMES = (*OPTIONS, IDEMPOTENCY_KEY, TRACEPARENT, TRACESTATE)
 """Every option of a submission."""
 
 OF_ONE_TASK = ("unique_key", IDEMPOTENCY_KEY)
@@ -37,6 +40,10 @@ def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:
     key = members.read(IDEMPOTENCY_KEY, _key, None)
     if key is not None:
         fields[IDEMPOTENCY_KEY] = key
+    # as in a header, what is malformed is ignored: it may have come with a request of somebody else's
+    trace = trace_context(members.read(TRACEPARENT, _text, None), members.read(TRACESTATE, _text, None))
+    if trace is not None:
+        fields["trace"] = trace
     for fault in members.faults:
         faults.setdefault(fault["pointer"].removeprefix("/"), fault["detail"])
     if faults:
@@ -63,6 +70,12 @@ def _key(value: object) -> str:
     if isinstance(value, str) and _KEY.match(value):
         return value
     raise ValueError(f"expected 1 to 128 printable ASCII characters, got {shown(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"expected a string, got {shown(value)}")
 
 
 def _as_member(value: Any) -> Any:

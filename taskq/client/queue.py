@@ -34,10 +34,11 @@ PATIENCE_S = 5.0
 class Queue:
     """Submits tasks and looks after those that were submitted. Safe in threads and after a fork; connects when first used.
 
-    The options of a submission are `queue`, `priority`, `delay` (seconds, "5m" or timedelta) or `run_at` (a datetime with
-    time zone, or RFC 3339), `max_retry`, `timeout`, `expires_in`, `unique_key` (UniqueKeyTaken tells who has it), `tags` and
-    `idempotency_key` (a repeat within 24 h gets the first task). Calls raise QueueUnavailable once Redis has been away for
-    `patience_s`, QueueFull at its maxmemory, QueueRefused when it says no, InvalidOptions and InvalidPayload.
+    The options of a submission are `queue`, `priority`, `delay` (seconds, "5m" or timedelta) or `run_at` (a datetime
+    with time zone, or RFC 3339), `max_retry`, `timeout`, `expires_in`, `unique_key` (UniqueKeyTaken tells who has it),
+    `tags`, `idempotency_key` (a repeat within 24 h gets the first task), `traceparent` and `tracestate`. Calls raise
+    QueueUnavailable once Redis has been away for `patience_s`, QueueFull at its maxmemory, QueueRefused when it says no,
+    InvalidOptions and InvalidPayload.
     """
 
     def __init__(self, place: Place | str, *, queue: str = "default", patience_s: float = PATIENCE_S) -> None:
@@ -148,7 +149,9 @@ class Queue:
 
     def _as_first_submitted(self, key: str, new: NewTask) -> NewTask:
         """The task that the first submission with this key made or makes: a repeat stores nothing."""
-        fingerprint = hashlib.sha256(msgspec.json.encode(replace(new, id=""))).hexdigest()
+        told = msgspec.structs.asdict(replace(new, id=""))
+        del told["trace"]  # each try may be another span of its caller's
+        fingerprint = hashlib.sha256(msgspec.json.encode(told)).hexdigest()
         wanted = Claim(new.id, new.queue, same=True)
         held = claim(self.inspector.link, self.inspector.prefix, key, wanted, fingerprint)
         if not held.same:

@@ -64,6 +64,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -81,6 +83,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -97,6 +101,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -112,6 +118,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -126,6 +134,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -139,6 +149,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -151,6 +163,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str = ...,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -162,6 +176,8 @@ class TaskFunction(Protocol[C, P, R]):
         _unique_key: str,
         _tags: Sequence[str] = ...,
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -172,6 +188,8 @@ class TaskFunction(Protocol[C, P, R]):
         *args: Any,
         _tags: Sequence[str],
         _idempotency_key: str = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -181,6 +199,27 @@ class TaskFunction(Protocol[C, P, R]):
         /,
         *args: Any,
         _idempotency_key: str,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
+        **kwargs: Any,
+    ) -> Receipt[R]: ...
+
+    @overload
+    def enqueue(
+        self,
+        /,
+        *args: Any,
+        _traceparent: str,
+        _tracestate: str = ...,
+        **kwargs: Any,
+    ) -> Receipt[R]: ...
+
+    @overload
+    def enqueue(
+        self,
+        /,
+        *args: Any,
+        _tracestate: str,
         **kwargs: Any,
     ) -> Receipt[R]: ...
 
@@ -197,6 +236,8 @@ class TaskFunction(Protocol[C, P, R]):
         _timeout: Duration = ...,
         _expires_in: Duration = ...,
         _tags: Sequence[str] = ...,
+        _traceparent: str = ...,
+        _tracestate: str = ...,
     ) -> list[Receipt[R]]: ...
 
     def options(
@@ -212,6 +253,8 @@ class TaskFunction(Protocol[C, P, R]):
         unique_key: str = ...,
         tags: Sequence[str] = ...,
         idempotency_key: str = ...,
+        traceparent: str = ...,
+        tracestate: str = ...,
     ) -> BoundSender[P, R]: ...
 
 

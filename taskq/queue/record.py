@@ -1,7 +1,8 @@
 """How a task looks in Redis: the fields of the hash `:task:<id>`, there and back.
 
 Numbers are decimal text, moments are ms, `payload` and `result` are JSON text, `tags` is a comma-separated list. A field
-that is absent has the default of `Task`. `v` is the schema version; a record of a newer version is left alone.
+that is absent has the default of `Task`; `trace` is a traceparent and, behind a space, the tracestate if there is one.
+`v` is the schema version; a record of a newer version is left alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from taskq.task import Attempt, ErrorDetail, NewTask, Priority, Progress, Status, Task
+from taskq.tracecontext import TraceContext, trace_context
 
 SCHEMA = 1
 
@@ -30,6 +32,8 @@ def enqueue_args(new: NewTask) -> list[Scalar]:
         fields += ["timeout_ms", round(new.timeout_s * 1000)]
     if new.tags:
         fields += ["tags", ",".join(new.tags)]
+    if new.trace is not None:
+        fields += ["trace", f"{new.trace.traceparent} {new.trace.tracestate}".rstrip()]
     due: Scalar = "" if new.run_at_ms is None else new.run_at_ms
     extra = _extra(new)
     return [new.id, str(new.priority), round(new.delay_s * 1000), due, len(fields), len(extra), *fields, *extra]
@@ -44,8 +48,10 @@ def _extra(new: NewTask) -> tuple[Scalar, ...]:
 
 
 def attempt_from_reply(queue: str, reply: Sequence[Any]) -> Attempt:
-    """What claim and start answer: id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags."""
-    id_, attempt, type_, payload, retries, max_retry, crashes, timeout_ms, tags = reply
+    """What claim and start answer: id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, and the tags with
+    the trace behind a space: a task without one is not charged for it."""
+    id_, attempt, type_, payload, retries, max_retry, crashes, timeout_ms, more = reply
+    tags, _, trace = more.partition(b" ")
     return Attempt(
         id=id_.decode(),
         type=type_.decode("utf-8", "replace"),
@@ -57,6 +63,7 @@ def attempt_from_reply(queue: str, reply: Sequence[Any]) -> Attempt:
         crashes=int(crashes),
         timeout_s=int(timeout_ms) / 1000 if timeout_ms else None,
         tags=_tags(tags),
+        trace=_trace(trace),
     )
 
 
@@ -104,6 +111,7 @@ def _task(queue: str, task_id: str, fields: Mapping[bytes, bytes]) -> Task:
         error=text(b"error"),
         error_detail=msgspec.json.decode(detail) if detail else None,
         progress=msgspec.json.decode(progress, type=Progress) if progress else None,
+        trace=_trace(fields.get(b"trace", b"")),
     )
 
 
@@ -119,3 +127,10 @@ def progress_json(progress: Progress) -> bytes:
 
 def _tags(stored: bytes) -> tuple[str, ...]:
     return tuple(stored.decode("utf-8", "replace").split(",")) if stored else ()
+
+
+def _trace(stored: bytes) -> TraceContext | None:
+    if not stored:
+        return None
+    traceparent, _, tracestate = stored.decode("utf-8", "replace").partition(" ")
+    return trace_context(traceparent, tracestate)

@@ -29,8 +29,9 @@ from taskq.supervisor.slots import Board, Slot
 from taskq.task import Attempt, Cancelled, Completed, Failed, Progress, Released, Retried
 from taskq.task import Outcome as Settled
 from taskq.testing.outcome import Outcome
+from taskq.tracecontext import trace_context
 from taskq.units import parse_duration
-from taskq.worker.context import Context
+from taskq.worker.context import Context, logged
 from taskq.worker.executor import Defaults, execute, limits_of
 
 WORKER_ID = "taskq.testing"
@@ -48,6 +49,7 @@ def run(
     max_retry: int | None = ...,
     timeout: float | str | None = ...,
     tags: Sequence[str] = ...,
+    traceparent: str | None = ...,
     defaults: Defaults | None = ...,
 ) -> Outcome[R]: ...
 
@@ -62,6 +64,7 @@ def run(
     max_retry: int | None = ...,
     timeout: float | str | None = ...,
     tags: Sequence[str] = ...,
+    traceparent: str | None = ...,
     defaults: Defaults | None = ...,
 ) -> Outcome[Any]: ...
 
@@ -75,6 +78,7 @@ def run(
     max_retry: int | None = None,
     timeout: float | str | None = None,
     tags: Sequence[str] = (),
+    traceparent: str | None = None,
     defaults: Defaults | None = None,
 ) -> Outcome[Any]:
     """Run one attempt of a handler: a decorated function, what `register` returned, or the name of its type.
@@ -99,6 +103,7 @@ def run(
         max_retry=own.max_retry(handler.type, 3) if max_retry is None else max_retry,
         timeout_s=None if timeout is None else parse_duration(timeout),
         tags=tuple(tags),
+        trace=trace_context(traceparent),
     )
     seen = _Seen(Board(1).slot(0))
     settled = _execute(own, given, defaults or Defaults(), seen)
@@ -164,7 +169,7 @@ def _listening(attempt: Attempt, seen: _Seen) -> Iterator[None]:
     """Keep what is printed and logged, which also goes where it would have gone."""
     sink = log.of_handlers(_Sink(seen))
     level = logging.root.level
-    log.set_task(task_id=attempt.id, type=attempt.type, attempt=attempt.attempt)
+    log.set_task(**logged(attempt))
     logging.root.addHandler(sink)
     logging.root.setLevel(min(level, logging.INFO))
     try:

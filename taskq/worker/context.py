@@ -16,6 +16,7 @@ class Context:
 
     `attempt` counts every start of the task from 1, so it can key side effects that must not happen twice; `deadline` is
     on time.monotonic(), None without a time limit; `log` puts task_id, attempt and worker_id on every line.
+    `traceparent` and `tracestate` are the W3C trace context that the task was submitted with, None and "" without one.
     """
 
     __taskq_context__: ClassVar[bool] = True
@@ -27,8 +28,10 @@ class Context:
         self.retries = attempt.retries
         self.tags = attempt.tags
         self.deadline = deadline
+        self.traceparent = attempt.trace.traceparent if attempt.trace else None
+        self.tracestate = attempt.trace.tracestate if attempt.trace else ""
         self._reporter = reporter
-        fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt, "worker_id": worker_id}
+        fields = {**logged(attempt), "worker_id": worker_id}
         self.log: logging.LoggerAdapter[logging.Logger] = _TaskLog(logging.getLogger("taskq.task"), fields)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
@@ -52,6 +55,12 @@ class Context:
     def remaining_s(self) -> float | None:
         """Seconds until the time limit (never below 0); None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+
+def logged(attempt: Attempt) -> dict[str, Any]:
+    """What every log line about an attempt says."""
+    fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt}
+    return {**fields, "trace_id": attempt.trace.trace_id} if attempt.trace else fields
 
 
 class _TaskLog(logging.LoggerAdapter[logging.Logger]):

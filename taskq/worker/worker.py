@@ -27,7 +27,7 @@ from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Progress, Released, Retried, Verdict
 from taskq.typeoptions import Options
 from taskq.worker.capture import Capture
-from taskq.worker.context import Context
+from taskq.worker.context import Context, logged
 from taskq.worker.control import Control, State
 from taskq.worker.executor import Defaults, Limits, execute, limits_of, outcome_of
 from taskq.worker.hygiene import Baseline
@@ -144,10 +144,10 @@ class Worker:
         )
         setproctitle(f"taskq: worker {self.pool} running {attempt.type} {attempt.id}")
         self._titled_idle = False
-        emit("task.started", task_id=attempt.id, type=attempt.type, queue=attempt.queue, attempt=attempt.attempt)
+        log.set_task(**logged(attempt))
+        emit("task.started", queue=attempt.queue)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline, self.control)
-        log.set_task(task_id=attempt.id, type=attempt.type, attempt=attempt.attempt)
         outcome = self._run(attempt, context, options)
         self.control.settling()
         self._damage = self._baseline.restore() if self._baseline else None

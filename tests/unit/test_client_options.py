@@ -45,7 +45,7 @@ def test_all_faults_are_named_at_once() -> None:
     assert refused.value.faults == {
         "priority": "expected one of high, normal, low, got 'urgent'",
         "delai": "expected one of queue, priority, max_retry, delay, run_at, timeout, expires_in, unique_key, tags, "
-        "idempotency_key; did you mean delay?",
+        "idempotency_key, traceparent, tracestate; did you mean delay?",
         "tags/0": "expected 1 to 128 of letters, digits and _ . -, got 'a b'",
     }
     assert "priority: expected one of high, normal, low" in str(refused.value)

@@ -7,7 +7,7 @@ from msgspec.structs import fields
 from taskq.members import OPTIONS, Members, read_options
 from taskq.task import NewTask
 
-NOT_OPTIONS = {"id", "type", "payload", "repeat_s"}
+NOT_OPTIONS = {"id", "type", "payload", "repeat_s", "trace"}
 
 
 def test_every_field_of_a_new_task_has_an_option_and_every_option_a_field() -> None:

@@ -16,7 +16,7 @@ end
 local function start(id)
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'v', 'status', 'worker_id', 'attempt', 'type', 'payload',
-    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags', 'expires_at', 'settled')
+    'retries', 'max_retry', 'crashes', 'timeout_ms', 'tags', 'expires_at', 'settled', 'trace')
   if not readable(record) then
     redis.call('LREM', processing, 1, id)
     redis.call('ZADD', unreadable, now, id)
@@ -38,5 +38,5 @@ local function start(id)
     return nil
   end
   return {id, attempt, record[5], record[6] or '', record[7] or '0', record[8] or '0', record[9] or '0',
-    record[10] or '', record[11] or ''}
+    record[10] or '', record[14] and (record[11] or '') .. ' ' .. record[14] or record[11] or ''}
 end
