@@ -52,9 +52,13 @@ RETRY_AFTER = Header(
 ANY_REQUEST = (
     "bad_request",
     "body_too_large",
+    "expectation_failed",
     "header_too_large",
     "internal_error",
+    "misdirected",
     "not_implemented",
+    "request_timeout",
+    "uri_too_long",
     "version_not_supported",
 )
 """What can be wrong with a request before anybody looks at its path, or inside of the service."""

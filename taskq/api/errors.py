@@ -36,11 +36,15 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "schedule_not_found": 404,
         "operation_not_found": 404,
         "method_not_allowed": 405,
+        "request_timeout": 408,
         "task_ended": 409,
         "task_not_ended": 409,
         "unique_key_taken": 409,
         "body_too_large": 413,
+        "uri_too_long": 414,
         "unsupported_media_type": 415,
+        "expectation_failed": 417,
+        "misdirected": 421,
         "batch_refused": 422,
         "idempotency_key_reused": 422,
         "invalid_header": 422,
@@ -114,6 +118,13 @@ def problem(
     if errors:
         body["errors"] = list(errors)
     return {**body, **members}
+
+
+def media_type(accept: str) -> str:
+    """That of an error body for a client that sent this Accept. Old clients that accept anything get the type they know."""
+    ranges = [part.replace(" ", "").lower().split(";") for part in accept.split(",")]
+    named = any(name == PROBLEM and not {"q=0", "q=0.0", "q=0.00", "q=0.000"} & set(rest) for name, *rest in ranges)
+    return PROBLEM if named else falcon.MEDIA_JSON
 
 
 def key_taken(error: UniqueKeyTaken) -> ApiError:
@@ -203,15 +214,9 @@ def _answer(
     resp.status = STATUS[code]
     body = problem(code, sentence, request_id=_request_id(req), errors=errors, members=members)
     resp.data = msgspec.json.encode(body)
-    resp.content_type = PROBLEM if _asks_for_problem(req.accept) else falcon.MEDIA_JSON
+    resp.content_type = media_type(req.accept)
     if retry:
         resp.set_header("Retry-After", str(RETRY_AFTER_S))
-
-
-def _asks_for_problem(accept: str) -> bool:
-    """Whether the media type is named: old clients that accept anything get the type they know."""
-    ranges = [part.replace(" ", "").lower().split(";") for part in accept.split(",")]
-    return any(name == PROBLEM and not {"q=0", "q=0.0", "q=0.00", "q=0.000"} & set(rest) for name, *rest in ranges)
 
 
 def _request_id(req: falcon.Request) -> str | None:

@@ -45,12 +45,16 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "worker_not_found": "worker not found",
         "schedule_not_found": "schedule not found",
         "method_not_allowed": "the method PUT is not allowed here",
+        "request_timeout": "the request took too long to arrive",
         "task_ended": "the task has already ended: it is completed",
         "task_not_ended": "only a failed or cancelled task can be requeued; this one is pending",
         "unique_key_taken": "the unique key 'report' is held by task 5335d502-a2c7-4abd-9496-c64692b43869 "
         "until that has ended",
         "body_too_large": "request body too large",
+        "uri_too_long": "expected a request line of at most 8192 bytes",
         "unsupported_media_type": "expected Content-Type: application/json, got 'text/plain'",
+        "expectation_failed": "expected Expect: 100-continue or none",
+        "misdirected": "this service is not known by the name 'tasks.example.org' (api.hosts)",
         "batch_refused": "1 of 2 tasks are refused, so none was stored; the first: type is required",
         "idempotency_key_reused": "Idempotency-Key: expected a key of its own for each request; this one was used for a "
         "request with another body",

@@ -15,6 +15,7 @@ from waitress.server import create_server
 
 from taskq.api.app import App
 from taskq.api.context import ApiSettings
+from taskq.api.framing import MAX_HEADER_BYTES
 from taskq.api.wire import Channel
 from taskq.log import emit
 
@@ -23,8 +24,6 @@ STOP_LIMIT_S = 5.0
 
 IDLE_S = 1.0
 """How long a connection on which nothing was begun is kept then: its next request may be on its way."""
-
-MAX_HEADER_BYTES = 16 * 1024
 
 _POLL_S = 1.0
 _STOP_POLL_S = 0.05
@@ -70,7 +69,7 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
         channel_timeout=settings.channel_timeout_s,
         cleanup_interval=max(1, settings.channel_timeout_s // 3),
         max_request_body_size=_with_framing(settings.max_body_bytes),
-        max_request_header_size=MAX_HEADER_BYTES,
+        max_request_header_size=2 * MAX_HEADER_BYTES,  # the parser refuses what is larger than once that
         asyncore_use_poll=True,
         clear_untrusted_proxy_headers=True,
         expose_tracebacks=False,
@@ -91,13 +90,16 @@ def _with_framing(max_bytes: int) -> int:
 
 
 def _end_slow(server: Any) -> None:
-    """Close the connections whose request takes too long to arrive: waitress only sees those that are silent."""
+    """End the connections whose request takes too long to arrive, or whose answer to be taken: waitress only sees those that
+    are silent."""
     now = time.monotonic()
     if now >= server.next_slow_check:
         server.next_slow_check = now + _POLL_S
         for channel in list(server.active_channels.values()):
             if channel.is_too_slow(now):
-                channel.handle_close()
+                channel.time_out()
+            elif channel.is_stuck(now):
+                channel.give_up()
 
 
 def _drain(server: Any) -> None:

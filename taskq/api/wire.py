@@ -1,31 +1,29 @@
 """HTTP/1.1 on the wire: what waitress reads too kindly is refused here, and what it answers itself becomes JSON.
 
 A request that two servers may read differently lets a client slip a second one past a proxy, so every doubtful form ends
-with 400 and the end of the connection (RFC 9112, sections 3.2, 5.2 and 6).
+with 400 and the end of the connection; which they are is in `framing` and `chunks`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
+import struct
+import termios
 import time
 import uuid
-from collections import Counter
 from typing import Any
 
 import msgspec
-from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
-from waitress.utilities import (
-    BadRequest,
-    Error,
-    RequestEntityTooLarge,
-    RequestHeaderFieldsTooLarge,
-    ServerNotImplemented,
-)
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from taskq.api.answer import QuickChannel, QuickTask
-from taskq.api.errors import problem
+from taskq.api.chunks import ChunkedBody
+from taskq.api.errors import media_type, problem
+from taskq.api.framing import Refusal, check_begun, check_head, read_hints
 from taskq.api.headers import HEADERS
 from taskq.api.longpoll import HURRY, PART
 from taskq.log import emit
@@ -35,72 +33,87 @@ LINGER_S = 2.0
 
 REQUEST_S = 20.0
 SLOWEST_BYTES_PER_S = 1024
-"""How long a request may take to arrive: so many seconds, and one more for each so many bytes that have."""
+"""How long a request may take to arrive: so many seconds, and one more for each so many bytes that have. An answer must be
+taken at the same pace, measured over each such time."""
 
 LARGE_PATHS = frozenset({"/tasks/batch"})
 """Where a body may be larger than elsewhere; the limit is known once the header is."""
 
-_LENGTH_DIGITS = 18
-_VERSIONS = ("1.0", "1.1")
-_SINGLE = (b"host", b"content-length", b"transfer-encoding")
-
-
-class VersionNotSupported(Error):
-    """The request's version of HTTP is neither 1.0 nor 1.1."""
-
-
 _ANSWERS: dict[type[Error], tuple[str, str]] = {
     RequestEntityTooLarge: ("body_too_large", "request body too large"),
-    RequestHeaderFieldsTooLarge: ("header_too_large", "request header too large"),
-    ServerNotImplemented: ("not_implemented", "expected Transfer-Encoding: chunked or none"),
-    VersionNotSupported: ("version_not_supported", "expected HTTP/1.0 or HTTP/1.1"),
+    BadRequest: ("bad_request", "bad request"),
 }
-
-
-def refuse_ambiguity(header: bytes) -> None:
-    """Raises ParsingError for a header block, request line included, that not every server reads alike."""
-    request_line, *lines = header.split(b"\r\n")
-    if any(line.startswith((b" ", b"\t")) for line in lines):
-        raise ParsingError("a header is folded onto a second line")
-    fields = [(name.lower(), value.lower()) for name, _, value in (line.partition(b":") for line in lines)]
-    count = Counter(name for name, _ in fields)
-    for name in _SINGLE:
-        if count[name] > 1:
-            raise ParsingError(f"the header {name.decode()} stands there twice")
-    if any(name == b"content-length" and len(value.strip(b" \t")) > _LENGTH_DIGITS for name, value in fields):
-        raise ParsingError("the header content-length has too many digits")
-    current = request_line.rstrip().endswith(b" HTTP/1.1")
-    if current and not count[b"host"]:
-        raise ParsingError("the header host is missing")
-    coding = dict(fields).get(b"transfer-encoding")
-    if coding is None:
-        return
-    if count[b"content-length"]:
-        raise ParsingError("content-length and transfer-encoding exclude each other")
-    if not current:
-        raise ParsingError("transfer-encoding needs HTTP/1.1")
-    if coding.count(b"chunked") > 1:
-        raise ParsingError("the body is chunked twice")
+"""What waitress finds by itself; the words of its own errors may hold what the client sent."""
 
 
 class Parser(HTTPRequestParser):
     """Reads one request, strictly."""
 
+    # Wider than in waitress' stubs.
+    headers: Any
+    error: Any
+    body_rcv: Any
+    command: Any = ""
+    version = "1.1"  # of the answer, as long as that of the request is not known
+    begun = False
+    """True once more than empty lines has arrived."""
+    _refusal: Refusal | None = None
+
     def received(self, data: bytes) -> int:
-        consumed = super().received(data)
-        if self.headers_finished and not self.empty and self.error is None and self.version not in _VERSIONS:
-            self.error = VersionNotSupported("")
-            self.completed = True
+        if self.body_rcv is None and not self.completed:
+            so_far = self.header_plus + data
+            self.begun = bool(so_far.strip(b"\r\n"))
+            try:
+                check_begun(so_far)
+            except Refusal as refusal:
+                self._note(so_far)
+                self.refuse(refusal)
+                return len(data)
+        consumed: int = super().received(data)
+        if self.empty:
+            # Empty lines before a request are ignored, but neither end nor renew the time that it may take.
+            self.empty = self.completed = self.headers_finished = False
+            self.header_plus = b""
+        if self._refusal is not None:
+            self.error = self._refusal
         if self.completed:
             # waitress would ask for the body of a request that it has just refused, and wait for one that has none.
             self.expect_continue = False
         return consumed
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Have the request answered with this instead of carried out."""
+        self.error = refusal
+        self.completed = True
+        self.expect_continue = False
+
     def parse_header(self, header_plus: bytes) -> None:
-        refuse_ambiguity(header_plus)
+        try:
+            check_head(header_plus)
+        except Refusal as refusal:
+            self._note(header_plus)
+            self._refusal = refusal
+            raise
         super().parse_header(header_plus)
+        self._read_connection()
         if self.path in LARGE_PATHS:  # type: ignore[attr-defined]
             self.adj = getattr(self.adj, "for_batches", self.adj)
+        if self.chunked:
+            self.body_rcv = ChunkedBody(self.body_rcv.getbuf(), self.adj.max_request_body_size)
+
+    def _note(self, header: bytes) -> None:
+        hints = read_hints(header)
+        self.command = hints.method
+        self.headers["ACCEPT"] = hints.accept
+
+    def _read_connection(self) -> None:
+        """waitress only knows this header with a single word."""
+        words = {word.strip(" \t") for word in self.headers.get("CONNECTION", "").lower().split(",")}
+        for word in ("close", "keep-alive"):
+            if word in words:
+                self.headers["CONNECTION"] = word
+                self.connection_close = word == "close"
+                return
 
 
 class JsonErrorTask(ErrorTask):
@@ -109,18 +122,18 @@ class JsonErrorTask(ErrorTask):
     channel: Channel
 
     def execute(self) -> None:
-        error: Any = self.request.error  # type: ignore[attr-defined]
+        request: Any = self.request
         request_id = uuid.uuid4().hex  # one of the client may be part of what is wrong
-        body = problem(*_explain(error), request_id=request_id)
+        body = problem(*_explain(request.error), request_id=request_id)
         data = msgspec.json.encode(body)
         self.status = f"{body['status']} {body['title']}"
-        own = {"Content-Type": "application/json", "X-Request-ID": request_id}
+        own = {"Content-Type": media_type(request.headers.get("ACCEPT", "")), "X-Request-ID": request_id}
         self.response_headers = list({**own, **HEADERS}.items())
         self.set_close_on_finish()
         self.content_length = len(data)
         self.channel.refused = True
         emit("request.handled", status=body["status"], message=body["error"], request_id=request_id)
-        self.write(data)
+        self.write(b"" if request.command == "HEAD" else data)
 
 
 class AppTask(QuickTask):
@@ -145,6 +158,10 @@ class Channel(QuickChannel):
     """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
     sends, and a reset throws away the answer that the client has not read yet."""
 
+    request: Any
+    requests: Any
+    requests_lock: Any
+    server: Any
     parser_class = Parser
     task_class = AppTask
     error_task_class = JsonErrorTask
@@ -152,6 +169,9 @@ class Channel(QuickChannel):
     _linger_until: float | None = None
     _request_began_at = 0.0
     _request_bytes = 0
+    _sent_bytes = 0
+    _answer_seen_at: float | None = None
+    _answer_taken_bytes = 0
 
     def in_a_hurry(self) -> bool:
         """True once the client has ended its side of the connection, or the server is about to end. From any thread.
@@ -171,6 +191,43 @@ class Channel(QuickChannel):
         if self.request is None or self.requests:
             return False
         return now - self._request_began_at > REQUEST_S + self._request_bytes / SLOWEST_BYTES_PER_S
+
+    def time_out(self) -> None:
+        """Answer a request that takes too long with 408, and end the connection."""
+        request = self.request
+        if not request.begun:
+            self.handle_close()
+            return
+        request.refuse(Refusal("request_timeout", "the request took too long to arrive"))
+        with self.requests_lock:
+            self.request = None
+            self.requests.append(request)
+        self.server.add_task(self)
+
+    def is_stuck(self, now: float) -> bool:
+        """True for a client that hardly takes what it is answered. What lies in the socket is not yet taken."""
+        if not self.total_outbufs_len:
+            self._answer_seen_at = None
+            return False
+        unsent = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]  # type: ignore[arg-type]
+        taken = self._sent_bytes - unsent
+        if self._answer_seen_at is None or now - self._answer_seen_at > REQUEST_S:
+            stuck = self._answer_seen_at is not None and (
+                taken - self._answer_taken_bytes < SLOWEST_BYTES_PER_S * (now - self._answer_seen_at)
+            )
+            self._answer_seen_at, self._answer_taken_bytes = now, taken
+            return stuck
+        return False
+
+    def give_up(self) -> None:
+        """Reset the connection: a plain close would leave what lies in the socket to the system, for as long as it likes."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[union-attr]
+        self.handle_close()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        sent: int = super().send(data, do_close=do_close)
+        self._sent_bytes += sent
+        return sent
 
     def is_idle(self) -> bool:
         """True when no request was begun and no answer is under way."""
@@ -215,7 +272,7 @@ class Channel(QuickChannel):
         return True
 
 
-def _explain(error: Error) -> tuple[str, str]:
-    if type(error) is BadRequest:
-        return "bad_request", f"bad request: {error.body[:200]}"
+def _explain(error: Error | Refusal) -> tuple[str, str]:
+    if isinstance(error, Refusal):
+        return error.code, str(error)
     return _ANSWERS.get(type(error), ("internal_error", "internal error"))
