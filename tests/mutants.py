@@ -99,7 +99,7 @@ FENCE = [
     lua("fence: worker not compared", "lib/fence", "record[2] ~= worker_id or ", "", "fence"),
     lua("fence: attempt not compared", "lib/fence", " or record[3] ~= attempt then", " then", "fence"),
     lua("fence: worker's list not looked at", "lib/fence", "1, id) == 1 then", "1, id) >= 0 then", "mutant_gaps"),
-    lua("settle: repeat refused", "lib/fence", "record[4] == verb and 'repeat' or 'stale'", "'stale'", "fence"),
+    lua("settle: repeat refused", "lib/fence", "== verb and 'repeat' or 'stale'", "== verb and 'stale' or 'stale'", "fence"),
     lua("settle: repeat performed again", "lib/fence", "and 'repeat' or", "and 'ok' or", "fence"),
     lua(
         "answer: forgotten when its reply was lost",
@@ -110,10 +110,12 @@ FENCE = [
     ),
     lua("answer: of a tick forgotten", "fire", "note_asked(outcome)", "", "lost_replies"),
     lua("withdraw: claim left in its list", "lib/withdraw", "claimer, 1, id) == 1", "'', 1, id) == 1", "cancel"),
-    lua("settle: another verb taken for a repeat", "lib/fence", "record[4] == verb and", "record[4] and", "fence"),
+    lua("settle: another verb taken for a repeat", "lib/fence", "'settled') == verb and", "'settled') and", "fence"),
 ]
 
 ATTEMPTS = [
+    lua("attempt: the end of the one before left", "lib/start", "if record[13] then", "if false then", "claim"),
+    lua("attempt: the error of one before left", "complete", "if erred then", "if false then", "complete"),
     lua("attempt: not counted by start", "lib/start", "attempt = attempt + 1", "attempt = 1", "claim", "fence"),
     lua(
         "attempt: counted again by a repeated start",
@@ -332,8 +334,8 @@ STATS = [
     lua(
         "stats: a repeated settle counted again",
         "lib/fence",
-        "return record[4] == verb and",
-        "tally_run(verb, record[7], 0)\n  return record[4] == verb and",
+        "return redis.call('HGET', key, 'settled') == verb and",
+        "tally_run(verb, record[6], 0)\n  return redis.call('HGET', key, 'settled') == verb and",
         "stats",
     ),
     lua("stats: durations not summed", "lib/tally", "if ms > 0 then", "if false then", "stats"),
