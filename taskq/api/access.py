@@ -11,7 +11,7 @@ from typing import Any
 
 import falcon
 
-from taskq.api.context import ApiContext
+from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.errors import ApiError
 from taskq.tokens import Role, Token
 
@@ -43,11 +43,11 @@ class Access:
 
     def __init__(self, context: ApiContext) -> None:
         self._tokens = context.tokens
-        self._open = tuple(path for name in context.settings.open for path in OPEN_PATHS[name])
+        self._settings = context.settings
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Before anything is looked up, so that a stranger does not even learn which paths there are."""
-        if self._tokens is None or self._is_open(req.path):
+        if self._tokens is None or is_open(req.path, self._settings):
             return
         header = req.get_header("Authorization") or ""
         scheme, _, token = header.strip(" \t").partition(" ")
@@ -65,10 +65,11 @@ class Access:
         if token is not None and token.role < needed:
             raise ApiError("forbidden", f"this needs a token with the role {needed}; this one has {token.role}")
 
-    def _is_open(self, path: str) -> bool:
-        return path in ALWAYS_OPEN or any(
-            path == known or (known.endswith("/") and path.startswith(known)) for known in self._open
-        )
+
+def is_open(path: str, settings: ApiSettings) -> bool:
+    """Whether a path, or one of the paths of a template, needs no token even where others do."""
+    known = [path for name in settings.open for path in OPEN_PATHS[name]]
+    return path in ALWAYS_OPEN or any(path == each or (each.endswith("/") and path.startswith(each)) for each in known)
 
 
 def needed_role(method: str, route: str) -> Role:

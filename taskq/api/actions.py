@@ -49,12 +49,23 @@ def _among(kind: Kind) -> JsonSchema:
     }
 
 
+WHICH = Schema(
+    name="Conditions",
+    schema={
+        "title": "Conditions",
+        "type": "object",
+        "description": "The tasks that meet all of them.",
+        "properties": {each.name: each.schema for each in CONDITIONS},
+        "additionalProperties": False,
+        "minProperties": 1,
+    },
+)
 ACTION_BODY = Body(
     shapes=json(
         Schema(
-            name="Action",
+            name="ActionBody",
             schema={
-                "title": "Action",
+                "title": "ActionBody",
                 "type": "object",
                 "description": "What to do with which tasks: either `ids` or `filter`, with at least one condition.",
                 "properties": {
@@ -67,14 +78,7 @@ ACTION_BODY = Body(
                             "maxItems": MOST_IDS,
                         }
                     ),
-                    "filter": optional(
-                        {
-                            "type": "object",
-                            "properties": {each.name: each.schema for each in CONDITIONS},
-                            "additionalProperties": False,
-                            "minProperties": 1,
-                        }
-                    ),
+                    "filter": optional(WHICH.ref),
                     "reason": optional({"type": "string", "maxLength": MAX_REASON}),
                     "dry_run": optional({"type": "boolean"}),
                 },
@@ -89,6 +93,7 @@ ACTION_BODY = Body(
                     *(_among(kind) for kind in Kind),
                 ],
             },
+            uses=[WHICH],
         )
     ),
     examples={

@@ -58,8 +58,9 @@ T = TypeVar("T", NewTask | ApiError, Task | ApiError)
 
 ATOMIC = Parameter(
     name="atomic",
-    schema={"type": "string", "enum": ["true", "false"], "default": "false"},
-    description="Store all tasks or none. In JSON it may also be a member of the body.",
+    # without a default, which some clients would send, against what the body says
+    schema={"type": "string", "enum": ["true", "false"]},
+    description="Store all tasks or none. In JSON it may also be a member of the body; if neither says so, it is false.",
 )
 
 

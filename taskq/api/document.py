@@ -17,8 +17,8 @@ from falcon.routing import CompiledRouter
 
 from taskq import __version__
 from taskq.api import shapes
-from taskq.api.access import ALWAYS_OPEN, needed_role
-from taskq.api.context import ApiContext
+from taskq.api.access import is_open, needed_role
+from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.describe import (
     JSON,
     SCHEMAS,
@@ -93,7 +93,7 @@ def build(router: CompiledRouter, app: falcon.App[Any, Any], context: ApiContext
             raise Undescribed(f"{method} {path}: another operation has the id {operation.id}")
         ids.add(operation.id)
         paths.setdefault(path, {})[method.lower()] = {
-            **_operation(shapes_, path, method, operation, text),
+            **_operation(shapes_, context.settings, (path, method), operation, text),
             **_access(path, method, context),
         }
     return {
@@ -133,10 +133,10 @@ def operations(router: CompiledRouter, app: falcon.App[Any, Any]) -> Iterator[tu
             yield route.path, method, operation, responder.__doc__ or ""
 
 
-def refusals(path: str, method: str, operation: Operation) -> list[str]:
+def refusals(path: str, method: str, operation: Operation, settings: ApiSettings) -> list[str]:
     """The code words of every error that an operation can answer, by HTTP code and name."""
     codes = {*ANY_REQUEST, *operation.refuses}
-    codes.update(ANY_STRANGER if path not in ALWAYS_OPEN else ())
+    codes.update(() if is_open(path, settings) else ANY_STRANGER)
     codes.update(ANY_CHANGE if method != "GET" else ())
     codes.update(ANY_BODY if operation.body else ())
     codes.update(ANY_QUERY if any(parameter.place == "query" for parameter in operation.takes) else ())
@@ -153,13 +153,17 @@ def _check_path(path: str, operation: Operation) -> None:
 
 def _access(path: str, method: str, context: ApiContext) -> JsonSchema:
     """Who may call an operation of this service: anybody where it has no tokens."""
-    if path in ALWAYS_OPEN:
+    if is_open(path, context.settings):
         return {"security": []}
-    needed = {"x-role": str(needed_role(method, path))}
-    return {**needed, "security": [{"token": []}] if context.tokens is not None else [{}, {"token": []}]}
+    return {
+        "x-role": str(needed_role(method, path)),
+        "security": [] if context.tokens is None else [{"token": []}],
+    }
 
 
-def _operation(shapes_: _Shapes, path: str, method: str, operation: Operation, text: str) -> JsonSchema:
+def _operation(
+    shapes_: _Shapes, settings: ApiSettings, place: tuple[str, str], operation: Operation, text: str
+) -> JsonSchema:
     takes = [_parameter(parameter) for parameter in operation.takes]
     described: JsonSchema = {
         "operationId": operation.id,
@@ -171,7 +175,7 @@ def _operation(shapes_: _Shapes, path: str, method: str, operation: Operation, t
     if operation.body:
         described["requestBody"] = _body(shapes_, operation.body)
     responses = {answer.status: _answer(shapes_, answer) for answer in operation.answers}
-    codes = refusals(path, method, operation)
+    codes = refusals(*place, operation, settings)
     for status in sorted({STATUS[code] for code in codes}):
         if status in responses:
             raise Undescribed(f"{operation.id}: {status} is both an answer and an error")

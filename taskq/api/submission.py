@@ -27,6 +27,8 @@ def optional(schema: JsonSchema) -> JsonSchema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_GIVEN: JsonSchema = {"not": {"type": "null"}}
+
 NEW_TASK = Schema(
     name="NewTask",
     schema={
@@ -39,8 +41,8 @@ NEW_TASK = Schema(
             **{name: optional(option.schema) for name, option in OPTIONS.items()},
         },
         "required": ["type"],
-        # either delay or run_at
-        "anyOf": [{"properties": {"delay": {"type": "null"}}}, {"properties": {"run_at": {"type": "null"}}}],
+        # Not as two alternatives: generators would make a type of each.
+        "not": {"required": ["delay", "run_at"], "properties": dict.fromkeys(("delay", "run_at"), _GIVEN)},
     },
 )
 TASK_BODY = Body(
@@ -53,9 +55,9 @@ TASK_BODY = Body(
 REASON_BODY = Body(
     shapes=json(
         Schema(
-            name="Reason",
+            name="ReasonBody",
             schema={
-                "title": "Reason",
+                "title": "ReasonBody",
                 "type": "object",
                 "properties": {"reason": optional({"type": "string", "maxLength": MAX_REASON})},
             },
@@ -67,8 +69,8 @@ REASON_BODY = Body(
 DELAY_BODY = Body(
     shapes=json(
         Schema(
-            name="Delay",
-            schema={"title": "Delay", "type": "object", "properties": {"delay": optional(DURATION_SCHEMA)}},
+            name="DelayBody",
+            schema={"title": "DelayBody", "type": "object", "properties": {"delay": optional(DURATION_SCHEMA)}},
         )
     ),
     examples={"later": {"delay": "30s"}},

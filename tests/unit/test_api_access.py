@@ -76,6 +76,22 @@ def test_what_is_opened_needs_no_token_and_the_rest_does() -> None:
     assert opened.simulate_get("/tasks").status_code == 401
 
 
+def test_the_document_tells_which_calls_need_a_token() -> None:
+    paths = client(open_=("docs",)).simulate_get("/openapi.json").json["paths"]
+    everywhere = TestClient(create_app(ApiContext(inspector=cast("Inspector", FakeInspector())))).simulate_get(
+        "/openapi.json"
+    )
+
+    asked = {path: operation["security"] for path, methods in paths.items() for operation in methods.values()}
+
+    without = {"/openapi.json", "/docs", "/docs/{name}", "/health", "/health/live", "/health/ready"}
+    assert {path for path, needed in asked.items() if needed == []} == without
+    assert all(needed == [{"token": []}] for path, needed in asked.items() if path not in without)
+    assert not any({"401", "403"} & paths[path]["get"]["responses"].keys() for path in without)
+    assert paths["/queues/{name}/pause"]["post"]["x-role"] == "admin"
+    assert not any(each["security"] for methods in everywhere.json["paths"].values() for each in methods.values())
+
+
 @pytest.mark.parametrize(
     ("method", "path", "role"),
     [
