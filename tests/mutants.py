@@ -243,7 +243,7 @@ LISTS = [
     lua("claim: own list not looked at", "lib/claim", "redis.call('LINDEX', processing, -1) or take()", "take()", "claim"),
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
-    lua("enqueue: repeat stored again", "lib/earlier", "if redis.call('EXISTS', key) == 1 then", "if false then", "enqueue"),
+    lua("enqueue: repeat stored again", "lib/earlier", "if stored[1] then", "if false then", "enqueue"),
     lua("cancel: left in pending", "lib/withdraw", "redis.call('LREM', list, -1, id) == 0", "true", "cancel"),
     lua(
         "cancel: left with its worker",
@@ -335,10 +335,19 @@ STATS = [
         "stats: a repeated settle counted again",
         "lib/fence",
         "return redis.call('HGET', key, 'settled') == verb and",
-        "tally_run(verb, record[6], 0)\n  return redis.call('HGET', key, 'settled') == verb and",
+        "tally_attempt(verb, record[6])\n  return redis.call('HGET', key, 'settled') == verb and",
         "stats",
     ),
-    lua("stats: durations not summed", "lib/tally", "if ms > 0 then", "if false then", "stats"),
+    lua("stats: a wait counted from the beginning of time", "lib/tally", "(tonumber(ready_at) or began)", "1", "stats"),
+    lua("stats: accepted tasks not counted", "enqueue", "tally_stored()\n", "", "stats"),
+    lua(
+        "stats: a cancelled attempt counted as a wait",
+        "cancel",
+        "  if record[1] == 'processing' then",
+        "  if false then",
+        "stats",
+    ),
+    lua("stats: durations not summed", "lib/tally", "if ran > 0 then", "if false then", "stats"),
     lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
 ]
 

@@ -22,7 +22,7 @@ from taskq.api.describe import TEXT, Answer, Operation, describe
 from taskq.errors import StartupError
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector, QueueState
-from taskq.queue.stats import BOUNDS_S, OUTCOMES, Counted, Runs
+from taskq.queue.stats import BOUNDS_S, Counted, Runs
 
 OTHER = "other"
 """The type of those beyond the room that the counters have."""
@@ -75,6 +75,7 @@ class Fleet(Collector):
         counts = {name: stats.counted(self._inspector, name) for name in names}
         yield from _depths(states)
         yield from _workers(states)
+        yield from _beginnings(counts)
         yield from _attempts(counts)
         yield from _endings(counts)
         build = GaugeMetricFamily("taskq_build_info", "What answers this scrape.", labels=["version", "python"])
@@ -118,12 +119,27 @@ def _attempts(counts: dict[str, Counted]) -> Iterator[Metric]:
     seconds = HistogramMetricFamily("taskq_attempt_duration_seconds", "How long attempts have run.", labels=labels[:2])
     for queue, found in counts.items():
         totals: dict[str, Runs] = {}
-        for (event, type_), runs in sorted(found.runs.items()):
-            attempts.add_metric([queue, type_ or OTHER, OUTCOMES[event]], runs.count)
+        for (outcome, type_), number in sorted(found.attempts().items()):
+            attempts.add_metric([queue, type_ or OTHER, outcome], number)
+        for (_, type_), runs in sorted(found.runs.items()):
             totals.setdefault(type_, Runs()).add(runs)
         for type_, total in totals.items():
             seconds.add_metric([queue, type_ or OTHER], _cumulative(total), total.sum_s)
     yield from (attempts, seconds)
+
+
+def _beginnings(counts: dict[str, Counted]) -> Iterator[Metric]:
+    labels = ["queue", "type"]
+    enqueued = CounterMetricFamily("taskq_enqueued", "Tasks that were accepted.", labels=labels)
+    waits = HistogramMetricFamily(
+        "taskq_wait_seconds", "How long tasks have waited from when they could have started.", labels=labels
+    )
+    for queue, found in counts.items():
+        for type_, number in sorted(found.enqueued.items()):
+            enqueued.add_metric([queue, type_ or OTHER], number)
+        for type_, total in sorted(found.waits.items()):
+            waits.add_metric([queue, type_ or OTHER], _cumulative(total), total.estimate_s)
+    yield from (enqueued, waits)
 
 
 def _endings(counts: dict[str, Counted]) -> Iterator[Metric]:
@@ -141,7 +157,8 @@ def _endings(counts: dict[str, Counted]) -> Iterator[Metric]:
             if event == "fail":
                 letters.add_metric([queue, type_ or OTHER, "failed"], runs.count)
         for (event, type_), number in sorted(found.ends.items()):
-            letters.add_metric([queue, type_ or OTHER, reasons[event]], number)
+            if event in reasons:
+                letters.add_metric([queue, type_ or OTHER, reasons[event]], number)
         for (cause, type_), number in sorted(found.deaths.items()):
             crashes.add_metric([queue, type_ or OTHER, cause], number)
     yield from (letters, crashes)

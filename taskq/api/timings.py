@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from taskq.api.shapes import Durations, Timings
-from taskq.queue.stats import BOUNDS_S, OUTCOMES, Counted, Runs
+from taskq.queue.stats import BOUNDS_S, Counted, Runs
 
 
 def timings(counts: Iterable[Counted], type_: str) -> Timings:
@@ -13,12 +15,14 @@ def timings(counts: Iterable[Counted], type_: str) -> Timings:
     attempts: dict[str, int] = {}
     total = Runs()
     for found in counts:
-        for (event, name), runs in found.runs.items():
+        for (outcome, name), number in found.attempts().items():
             if name == type_:
-                attempts[OUTCOMES[event]] = attempts.get(OUTCOMES[event], 0) + runs.count
+                attempts[outcome] = attempts.get(outcome, 0) + number
+        for (_, name), runs in found.runs.items():
+            if name == type_:
                 total.add(runs)
     if not total.count:
-        return Timings()
+        return Timings(attempts=attempts or UNSET)
     durations = Durations(
         mean_s=round(total.sum_s / total.count, 6),
         p50_s=round(quantile(total, 0.5), 6),

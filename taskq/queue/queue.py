@@ -64,7 +64,7 @@ class Queue:
         args: list[Any] = ["1" if whole else "0"]
         for new in news:
             args += enqueue_args(new)
-        keys = ("scheduled", "tasks", "task_prefix", "paused", "expiring", "unique_prefix", "accepted_prefix")
+        keys = ("scheduled", "tasks", "task_prefix", "paused", "expiring", "unique_prefix", "accepted_prefix", "stats")
         reply = self._script("enqueue", *self._lists(), *keys, args=args)
         return [
             Enqueued(int(created), int(due) if due else None) if created else Enqueued(0, None, due.decode() or None)
@@ -88,6 +88,7 @@ class Queue:
             "paused",
             "limits",
             "leases",
+            "stats",
         )
         return self._found(task_id, self._script("cancel", *keys, args=[task_id, text, detail, *guard.args()]))
 
@@ -95,7 +96,7 @@ class Queue:
         """Remove a task for good; returns the status it had, None for a record that could not be read."""
         sets = ("scheduled", "completed", "failed", "cancelled", "tasks")
         rest = ("task_prefix", "processing_prefix", "stops", "unreadable", "paused", "expiring", "unique_prefix",
-                "output_prefix", "limits", "leases")  # fmt: skip
+                "output_prefix", "limits", "leases", "stats")  # fmt: skip
         reply = self._script("delete", *self._lists(), *sets, *rest, args=[task_id, *guard.args()[1:]])
         return None if reply == b"unreadable" else self._found(task_id, reply)
 

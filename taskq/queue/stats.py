@@ -1,9 +1,10 @@
-"""What became of attempts, by queue and type: the counters that the scripts keep in the very step that they count.
+"""What became of tasks and attempts, by queue and type: the counters that scripts keep in the very step that they count.
 
-A field of `:stats` is `<event>:<part>:<type>`. An event is a verb that settles (complete, retry, fail, release, crash),
-whose part is the bucket of the attempt's duration or `ms` for the sum of durations; or `expire` and `bury` (a task ended as
-failed because of its time, or of its crashes), whose part is `end`; or `die`, whose part is the signal, `exit` or `silent`.
-The type is empty for those beyond the room that the counters have. Numbers only ever grow.
+A field of `:stats` is `<event>:<part>:<type>`. An event is a verb that ends an attempt (complete, retry, fail, release,
+crash, cancel, delete), whose part is the buckets of the attempt's duration and of the wait before it, as `<run>.<wait>`,
+or `ms` for the sum of durations; `expire` and `bury` (a task ended as failed because of its time, or of its crashes), and
+`cancel` of a task that waited, whose part is `end`; `die`, whose part is the signal, `exit` or `silent`; or `enqueue`,
+whose part is `in`. The type is empty for those beyond the room that the counters have. Numbers only ever grow.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from taskq.queue.inspect import Inspector
 BOUNDS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 """Upper bounds of the buckets of a duration, the same as in lua/lib/tally.lua; one more bucket has none."""
 
-OUTCOMES = {"complete": "completed", "retry": "retried", "fail": "failed", "release": "released", "crash": "crashed"}
-"""How an attempt ended, by the verb that settled it."""
+OUTCOMES = {
+    "complete": "completed",
+    "retry": "retried",
+    "fail": "failed",
+    "release": "released",
+    "cancel": "cancelled",
+    "delete": "deleted",
+    "crash": "crashed",
+}
+"""How an attempt ended, by the verb that ended it."""
 
 
 class Runs:
-    """Attempts of one type that ended in one way: how many in each bucket of BOUNDS_S and above, and their seconds."""
+    """Attempts that have something in common: how many in each bucket of BOUNDS_S and above, and their seconds (which
+    of waits are not known)."""
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BOUNDS_S) + 1)
@@ -32,6 +42,19 @@ class Runs:
         """How many there were."""
         return sum(self.buckets)
 
+    @property
+    def estimate_s(self) -> float:
+        """About how many seconds they took together: those of a bucket count as its middle, or as the highest bound."""
+        middles = [(lower + upper) / 2 for lower, upper in zip((0, *BOUNDS_S), (*BOUNDS_S, BOUNDS_S[-1]), strict=True)]
+        return sum(count * middle for count, middle in zip(self.buckets, middles, strict=True))
+
+    def put(self, bucket: str, number: int) -> bool:
+        """Count so many in a bucket as the scripts name it, from 1; False when there is none of that name."""
+        if not (bucket.isdigit() and 1 <= int(bucket) <= len(self.buckets)):
+            return False
+        self.buckets[int(bucket) - 1] += number
+        return True
+
     def add(self, other: Runs) -> None:
         """Count others with these."""
         self.buckets = [one + more for one, more in zip(self.buckets, other.buckets, strict=True)]
@@ -39,12 +62,22 @@ class Runs:
 
 
 class Counted(NamedTuple):
-    """The counters of one queue. `runs` by event and type, `ends` (expire, bury) by event and type, `deaths` by cause and
-    type: a signal, exit or silent."""
+    """The counters of one queue. `runs` by event and type, of crashes only those whose worker lived; `ends` (expire, bury,
+    cancel) by event and type; `deaths`, every crash, by cause (a signal, exit or silent) and type; `waits` of the attempts
+    in `runs`, from when a task could have started until it did, and `enqueued` by type."""
 
     runs: dict[tuple[str, str], Runs]
     ends: dict[tuple[str, str], int]
     deaths: dict[tuple[str, str], int]
+    waits: dict[str, Runs]
+    enqueued: dict[str, int]
+
+    def attempts(self) -> dict[tuple[str, str], int]:
+        """How many attempts have ended, by outcome and type."""
+        found = {(OUTCOMES[event], type_): runs.count for (event, type_), runs in self.runs.items() if event != "crash"}
+        for (_, type_), number in self.deaths.items():
+            found["crashed", type_] = found.get(("crashed", type_), 0) + number
+        return found
 
 
 def counted(inspector: Inspector, queue: str) -> Counted:
@@ -56,7 +89,7 @@ def counted(inspector: Inspector, queue: str) -> Counted:
 
 def from_hash(fields: Mapping[bytes, bytes]) -> Counted:
     """The counters that a hash holds; a field that is none of ours is left out."""
-    found = Counted({}, {}, {})
+    found = Counted({}, {}, {}, {}, {})
     for field, value in fields.items():
         event, _, rest = field.decode("utf-8", "replace").partition(":")
         part, _, type_ = rest.partition(":")
@@ -65,13 +98,13 @@ def from_hash(fields: Mapping[bytes, bytes]) -> Counted:
             found.deaths[part, type_] = number
         elif part == "end":
             found.ends[event, type_] = number
+        elif event == "enqueue":
+            found.enqueued[type_] = number
         elif event in OUTCOMES:
-            _add(found.runs.setdefault((event, type_), Runs()), part, number)
+            runs = found.runs.setdefault((event, type_), Runs())
+            ran, _, waited = part.partition(".")
+            if part == "ms":
+                runs.sum_s += number / 1000
+            elif runs.put(ran, number):
+                found.waits.setdefault(type_, Runs()).put(waited, number)
     return found
-
-
-def _add(runs: Runs, part: str, number: int) -> None:
-    if part == "ms":
-        runs.sum_s += number / 1000
-    elif part.isdigit() and 1 <= int(part) <= len(runs.buckets):
-        runs.buckets[int(part) - 1] += number

@@ -17,7 +17,7 @@ from taskq.api.context import ApiContext
 from taskq.catalog import TypeInfo
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from tests.integration.steps import DETAIL, enqueued, joined, started
+from tests.integration.steps import DETAIL, SETTLES, claim, enqueued, joined, started
 
 SCRAPE_LIMIT_S = 30.0
 TYPES = 1000
@@ -55,11 +55,26 @@ def test_metrics_tell_depth_workers_and_outcomes(api: TestClient, lived: Queue) 
     assert value(found, "taskq_workers", queue="default") == 1
     assert value(found, "taskq_attempts_total", type="echo", outcome="completed") == 2
     assert value(found, "taskq_attempts_total", type="echo", outcome="failed") == 1
+    assert value(found, "taskq_enqueued_total", type="echo") == 4
+    assert value(found, "taskq_wait_seconds_count", "taskq_wait_seconds", type="echo") == 3
     assert value(found, "taskq_dead_letters_total", type="echo", reason="failed") == 1
     assert value(found, "taskq_attempt_duration_seconds_count", "taskq_attempt_duration_seconds", type="echo") == 3
     assert value(found, "taskq_attempt_duration_seconds_bucket", "taskq_attempt_duration_seconds", le="+Inf") == 3
     assert value(found, "taskq_redis_persistent") == 0
     assert value(found, "taskq_build_info") == 1
+
+
+def test_a_crash_is_one_attempt_in_every_metric(api: TestClient, queue: Queue) -> None:
+    me = joined(queue)
+    for _ in range(2):
+        SETTLES["crash"](queue, me, started(queue, me))
+        queue.cancel(claim(queue, me).id)
+
+    found = scraped(api)
+    assert value(found, "taskq_crashes_total", type="echo") == 2
+    assert value(found, "taskq_attempts_total", type="echo", outcome="crashed") == 2
+    assert value(found, "taskq_attempts_total", type="echo", outcome="cancelled") == 2
+    assert value(found, "taskq_attempt_duration_seconds_count", "taskq_attempt_duration_seconds", type="echo") == 4
 
 
 def test_a_type_shows_how_often_and_how_long_it_ran(lived: Queue, prefix: str) -> None:
@@ -109,7 +124,7 @@ def test_a_scrape_of_a_thousand_types_is_bounded(api: TestClient, queue: Queue) 
         f"{event}:{part}:type-{number}": 7
         for number in range(TYPES)
         for event in ("complete", "fail")
-        for part in (1, 5, 9, "ms")
+        for part in ("1.1", "5.9", "9.2", "ms")
     }
     queue.link.redis.hset(queue.keys.stats, mapping=fields)
 

@@ -447,7 +447,7 @@ def without_durations(stats: Mapping[bytes, bytes]) -> Counter[str]:
     for field, number in stats.items():
         event, part, type_ = field.decode().split(":", 2)
         if part != "ms":
-            counts[f"{event}:{'bucket' if part.isdigit() else part}:{type_}"] += int(number)
+            counts[f"{event}:{'bucket' if part[0].isdigit() else part}:{type_}"] += int(number)
     return counts
 
 

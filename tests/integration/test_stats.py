@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import taskq.queue
+from taskq.errors import UniqueKeyTaken
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.queue.stats import BOUNDS_S, Counted
 from taskq.task import ErrorDetail, ErrorKind, Verdict
-from tests.integration.steps import DETAIL, SETTLES, claim, enqueued, joined, started
+from tests.integration.steps import DETAIL, SETTLES, claim, enqueued, joined, new, started
 
 KILLED = ErrorDetail(kind=ErrorKind.CRASH, message="killed", signal="SIGKILL")
 
@@ -38,7 +39,59 @@ def test_a_stale_settle_is_not_counted(queue: Queue) -> None:
     queue.cancel(attempt.id)
 
     assert queue.complete(me, attempt, b"1")[0] is Verdict.STALE
-    assert counted(queue) == ({}, {}, {})
+    assert {event: runs.count for (event, _), runs in counted(queue).runs.items()} == {"cancel": 1}
+
+
+def test_a_cancelled_attempt_is_told_from_a_cancelled_wait_and_from_a_deleted_attempt(queue: Queue) -> None:
+    queue.cancel(enqueued(queue))
+    queue.cancel(enqueued(queue, delay_s=60))
+    queue.delete(enqueued(queue))
+    me = joined(queue)
+    for verb in (queue.cancel, queue.cancel, queue.delete):
+        verb(started(queue, me).id)
+
+    found = counted(queue)
+    assert {key: runs.count for key, runs in found.runs.items()} == {("cancel", "echo"): 2, ("delete", "echo"): 1}
+    assert found.ends == {("cancel", "echo"): 2}
+    assert found.attempts() == {("cancelled", "echo"): 2, ("deleted", "echo"): 1}
+
+
+def test_every_task_that_is_accepted_is_counted_once(queue: Queue) -> None:
+    tasks = [new("one"), new("one", delay_s=60), new("two", unique_key="key")]
+    for _ in range(2):
+        queue.enqueue_many(tasks)
+    with pytest.raises(UniqueKeyTaken):
+        queue.enqueue(new("two", unique_key="key"))
+    queue.enqueue_many([new("two"), new("two", unique_key="key")], whole=True)
+
+    assert counted(queue).enqueued == {"one": 2, "two": 1}
+
+
+def test_a_wait_is_counted_once_from_when_the_task_could_have_started(queue: Queue) -> None:
+    me, task_id = joined(queue), enqueued(queue)
+    record = queue.keys.task(task_id)
+    ready = queue.link.redis.hget(record, "ready_at")
+    assert isinstance(ready, bytes)
+    queue.link.redis.hset(record, "ready_at", int(ready) - 100_000)
+
+    attempt = claim(queue, me)
+    for _ in range(3):
+        queue.complete(me, attempt, b"1")
+
+    waits = counted(queue).waits["echo"]
+    assert waits.buckets[BOUNDS_S.index(300)] == waits.count == 1
+    assert waits.estimate_s == (60 + 300) / 2
+
+
+def test_a_crash_is_one_attempt_that_crashed_whoever_died(queue: Queue) -> None:
+    me = joined(queue)
+    SETTLES["crash"](queue, me, started(queue, me))
+    claim(queue, me)
+    queue.reap(me, dead=True, max_crashes=9, error="killed", detail=KILLED)
+
+    found = counted(queue)
+    assert found.attempts() == {("crashed", "echo"): 2}
+    assert {key: runs.count for key, runs in found.runs.items()} == {("crash", "echo"): 1}
 
 
 def test_durations_are_summed_and_put_into_buckets(queue: Queue) -> None:

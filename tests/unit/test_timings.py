@@ -10,14 +10,14 @@ from taskq.queue.stats import BOUNDS_S, Runs, from_hash
 
 
 def runs(**buckets: int) -> Runs:
-    return from_hash({f"complete:{name[1:]}:echo".encode(): str(count).encode() for name, count in buckets.items()}).runs[
+    return from_hash({f"complete:{name[1:]}.1:echo".encode(): str(count).encode() for name, count in buckets.items()}).runs[
         "complete", "echo"
     ]
 
 
 def test_counts_and_durations_of_all_queues_are_added_up() -> None:
-    one = from_hash({b"complete:5:echo": b"3", b"complete:ms:echo": b"900", b"fail:5:sum": b"7"})
-    other = from_hash({b"complete:5:echo": b"1", b"fail:6:echo": b"1", b"fail:ms:echo": b"600"})
+    one = from_hash({b"complete:5.1:echo": b"3", b"complete:ms:echo": b"900", b"fail:5.1:sum": b"7"})
+    other = from_hash({b"complete:5.1:echo": b"1", b"fail:6.1:echo": b"1", b"fail:ms:echo": b"600"})
 
     found = msgspec.to_builtins(timings([one, other], "echo"))
 
@@ -27,7 +27,7 @@ def test_counts_and_durations_of_all_queues_are_added_up() -> None:
 
 
 def test_a_type_that_never_ran_has_neither() -> None:
-    assert msgspec.to_builtins(timings([from_hash({b"complete:5:echo": b"3"})], "sum")) == {}
+    assert msgspec.to_builtins(timings([from_hash({b"complete:5.1:echo": b"3"})], "sum")) == {}
 
 
 @pytest.mark.parametrize(("share", "seconds"), [(0.5, 0.25), (0.75, 0.375), (1.0, 0.5)])

@@ -18,6 +18,7 @@
 -- KEYS[16] output_prefix
 -- KEYS[17] limits
 -- KEYS[18] leases
+-- KEYS[19] stats
 -- ARGV[1] id
 -- ARGV[2] only: the status it must have, or ''
 -- ARGV[3] upto: the moment in ms after which it must not have ended, or ''
@@ -26,11 +27,12 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local completed, failed, cancelled, tasks = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local task_prefix, processing_prefix, stops, unreadable = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local paused, expiring, unique_prefix, output_prefix, limits = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17]
-local leases = KEYS[18]
+local leases, stats = KEYS[18], KEYS[19]
 local id, only, upto = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include aside unpark withdraw forget spared wake
-local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type')
+-- include now aside unpark withdraw forget spared wake tally
+local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type',
+  'ready_at', 'started_at')
 if not record.err and not record[1] then
   return ''
 elseif not record.err and spared(record[1]) then
@@ -38,6 +40,9 @@ elseif not record.err and spared(record[1]) then
 end
 if not record.err then
   withdraw(id, record, 'deleted')
+  if record[1] == 'processing' then
+    tally_attempt('delete', record[7], record[8], record[9])
+  end
 end
 forget(id)
 wake(id, record[5])

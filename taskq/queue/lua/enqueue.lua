@@ -12,22 +12,22 @@
 -- KEYS[8] expiring
 -- KEYS[9] unique_prefix
 -- KEYS[10] accepted_prefix
+-- KEYS[11] stats
 -- ARGV[1] whole: '1' for all or none, else '0'
 -- ARGV    for each task: id, priority, delay in ms, absolute due time in ms or '', n, m, then n fields and values of the
---         record, then m = 0, or 3: its unique key or '', how long it may wait in ms or '', how long a repeat is known in ms or ''
+--         record, the type first, then m = 0, or 3: its unique key or '', how long it may wait in ms or '', how long a repeat is known in ms or ''
 -- RETURNS for each task: created_at in ms, run_at in ms or ''; for one that is not stored '', the id of the holder of its key or ''
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local unique_prefix, accepted_prefix = KEYS[9], KEYS[10]
+local unique_prefix, accepted_prefix, stats = KEYS[9], KEYS[10], KEYS[11]
 local whole = ARGV[1]
--- include now aside ring push unique earlier store
+-- include now aside ring push unique earlier tally store parts
 local function each(visit)
   local replies, at = {}, 2
   while at <= #ARGV do
-    local n, m = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-    local extra = m > 0 and at + 6 + n
+    local n, extra, next_at = parts_of(at)
     replies[#replies + 1], replies[#replies + 2] = visit(ARGV[at], task_prefix .. ARGV[at], at, n, extra)
-    at = at + 6 + n + m
+    at = next_at
   end
   return replies
 end
@@ -40,7 +40,7 @@ local function look(id, key, at, n, extra)
 end
 
 local function enqueue(id, key, at, n, extra)
-  local created, shown = earlier(id, key, extra)
+  local created, shown = earlier(id, key, extra, true)
   if created then
     return created, shown
   end
@@ -48,4 +48,6 @@ local function enqueue(id, key, at, n, extra)
 end
 
 local refusals = whole == '1' and each(look)
-return held and refusals or each(enqueue)
+local replies = held and refusals or each(enqueue)
+tally_stored()
+return replies

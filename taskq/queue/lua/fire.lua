@@ -11,7 +11,8 @@
 -- KEYS[8] expiring
 -- KEYS[9] unique_prefix
 -- KEYS[10] accepted_prefix
--- KEYS[11] schedule that ticks
+-- KEYS[11] stats
+-- KEYS[12] schedule that ticks
 -- ARGV[1] tick in ms, or 0
 -- ARGV[2] overlap: 'allow' or 'skip'
 -- ARGV[3] token of this call, the same when it is repeated
@@ -20,10 +21,10 @@
 -- RETURNS 'fired'; or, with nothing enqueued, 'past' (dealt with before), 'early', 'paused' or 'skipped' (it would overlap)
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local unique_prefix, accepted_prefix, schedule = KEYS[9], KEYS[10], KEYS[11]
+local unique_prefix, accepted_prefix, stats, schedule = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local tick, overlap, token, id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local key, known = schedule, redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
--- include now aside ring push unique earlier store asked
+-- include now aside ring push unique earlier tally store parts asked
 
 local function lives(other)
   local record = other and redis.pcall('HMGET', task_prefix .. other, 'status')
@@ -31,11 +32,10 @@ local function lives(other)
 end
 
 local function enqueue()
-  local at = 4
-  local n, m = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  local extra = m > 0 and at + 6 + n
-  if not earlier(id, task_prefix .. id, extra) then
-    store(id, task_prefix .. id, at, n, extra)
+  local n, extra = parts_of(4)
+  if not earlier(id, task_prefix .. id, extra, true) then
+    store(id, task_prefix .. id, 4, n, extra)
+    tally_stored()
   end
 end
 

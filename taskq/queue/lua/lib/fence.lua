@@ -6,7 +6,8 @@
 local awaited, erred
 
 local function fence(verb)
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'awaited', 'turn', 'type', 'started_at', 'error')
+  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'attempt', 'awaited', 'turn', 'type', 'started_at', 'error',
+    'ready_at')
   awaited, erred = record[4], record[8]
   if record.err or record[2] ~= worker_id or record[3] ~= attempt then
     return 'stale'
@@ -15,7 +16,7 @@ local function fence(verb)
     if record[5] then
       vacate(worker_id, id .. ' ' .. attempt)
     end
-    tally_run(verb, record[6], math.max(0, now - (tonumber(record[7]) or now)))
+    tally_attempt(verb, record[6], record[9], record[7])
     return 'ok'
   end
   return redis.call('HGET', key, 'settled') == verb and 'repeat' or 'stale'

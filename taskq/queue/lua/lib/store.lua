@@ -1,6 +1,8 @@
--- Puts a new task into Redis; the header of enqueue tells the arguments. Needs: now, push, unique, tasks, scheduled,
+-- Puts a new task into Redis; the header of enqueue tells the arguments. Needs: now, push, unique, tally, scheduled,
 -- expiring, accepted_prefix.
 -- `extra` is where the rarer arguments of the task begin in ARGV, or false.
+
+local taken = {} -- how many tasks of each type were stored
 
 local function note_extra(id, key, due, extra)
   local unique_key, expires_in, known = ARGV[extra], ARGV[extra + 1], ARGV[extra + 2]
@@ -23,7 +25,8 @@ local function store(id, key, at, n, extra)
   local later = due > now
   redis.call('HSET', key, 'v', 1, 'status', later and 'scheduled' or 'pending', 'priority', priority, 'created_at', now,
     'updated_at', now, later and 'run_at' or 'ready_at', later and due or now, unpack(ARGV, at + 6, at + 5 + n))
-  redis.call('ZADD', tasks, now, id)
+  local type_ = ARGV[at + 7]
+  taken[type_] = (taken[type_] or 0) + 1
   if later then
     redis.call('ZADD', scheduled, due, id)
   else
@@ -33,4 +36,10 @@ local function store(id, key, at, n, extra)
     note_extra(id, key, later and string.format('%.0f', due) or '', extra)
   end
   return later and due or ''
+end
+
+local function tally_stored()
+  for type_, count in pairs(taken) do
+    tally('enqueue', 'in', type_, count)
+  end
 end

@@ -1,4 +1,4 @@
--- Counts what happened to a task of some type, for good. Needs: stats. `part` is the bucket of a duration, or another detail.
+-- Counts what happened to a task of some type, for good. Needs: stats, now. `part` is the bucket of a duration, or another detail.
 -- Types beyond the room that there is are counted as one without a name, so that nobody can fill Redis with names.
 local MOST_FIELDS = 20000
 
@@ -21,9 +21,13 @@ local function bucket_of(ms)
   return #BOUNDS_MS + 1
 end
 
-local function tally_run(event, type_, ms)
-  tally(event, ms <= 5 and 1 or bucket_of(ms), type_, 1) -- the shortest are the many: for them no table is built
-  if ms > 0 then
-    tally(event, 'ms', type_, ms)
+-- An attempt that ends now, by the moments of its record: how long it ran and how long it had waited, in one counter.
+local function tally_attempt(event, type_, ready_at, started_at)
+  local began = tonumber(started_at) or now
+  local ran, waited = math.max(0, now - began), math.max(0, began - (tonumber(ready_at) or began))
+  -- the shortest are the many: for them no table is built
+  tally(event, (ran <= 5 and 1 or bucket_of(ran)) .. '.' .. (waited <= 5 and 1 or bucket_of(waited)), type_, 1)
+  if ran > 0 then
+    tally(event, 'ms', type_, ran)
   end
 end
