@@ -138,9 +138,14 @@ def set_task(**fields: Any) -> None:
     _task = fields
 
 
+def is_shown(level: int) -> bool:
+    """Whether anything is logged at this level: for whoever would put much together in vain."""
+    return _root.isEnabledFor(level)
+
+
 def emit(event: str, /, level: int = logging.INFO, message: str = "", **fields: Any) -> None:
     """Log one event with its fields. Raises KeyError for a word that is not in EVENTS."""
-    if not _root.isEnabledFor(level):
+    if not is_shown(level):
         return
     # what Logger.log does, without a search for the line of code that called: nobody is told
     record = logging.LogRecord(_root.name, level, "", 0, message or EVENTS[event], (), None)

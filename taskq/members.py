@@ -79,6 +79,8 @@ def read_options(members: Members, *, beside: Collection[str] = ()) -> dict[str,
     Faults stay with `members`.
     """
     fields: dict[str, Any] = {}
+    if OPTIONS.keys().isdisjoint(members.members):
+        return fields  # most tasks say nothing but type and payload
     for option, (field, reader, _) in OPTIONS.items():
         value = None if option in beside else members.read(option, reader, None)
         if value is not None:

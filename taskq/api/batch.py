@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,7 +36,8 @@ from taskq.api.tasks import NEW_TASK_REFUSALS
 from taskq.api.traces import TRACEPARENT, TRACESTATE, logged, read_trace
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import QueueError, UniqueKeyTaken
-from taskq.log import emit
+from taskq.ids import derived_ids, new_id
+from taskq.log import emit, is_shown
 from taskq.queue.answers import Enqueued
 from taskq.queue.repeats import KEPT_S
 from taskq.task import NewTask, Task
@@ -140,7 +139,7 @@ class TaskBatch:
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
         batch = read_batch(req, self._context.settings.max_batch_bytes)
         key = read_key(req)
-        planned = plan(batch, self._context, base := str(uuid.uuid4()))
+        planned = plan(batch, self._context, base := new_id())
         if batch.whole:
             check_whole(planned)
         if trace := read_trace(req):
@@ -158,8 +157,8 @@ class TaskBatch:
         items = [str(item) if isinstance(item, ApiError) else item for item in batch.items]
         first, _, again = resolve(self._context, req, key, [items, batch.whole], (base, "-"))
         renamed = [
-            msgspec.structs.replace(new, id=task_id(first, at), repeat_s=KEPT_S) if isinstance(new, NewTask) else new
-            for at, new in enumerate(planned)
+            msgspec.structs.replace(new, id=task_id, repeat_s=KEPT_S) if isinstance(new, NewTask) else new
+            for new, task_id in zip(planned, derived_ids(first, len(planned)), strict=True)
         ]
         return renamed, again
 
@@ -197,8 +196,9 @@ class TaskBatch:
     ) -> None:
         tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
         request_id = req.context.request_id
-        for task in tasks:
-            emit("task.enqueued", logging.DEBUG, **logged(task), request_id=request_id)
+        if is_shown(logging.DEBUG):
+            for task in tasks:
+                emit("task.enqueued", logging.DEBUG, **logged(task), request_id=request_id)
         emit(
             "batch.enqueued",
             tasks=len(tasks),
@@ -237,25 +237,19 @@ def read_batch(req: falcon.Request, max_bytes: int) -> Batch:
 
 
 def plan(batch: Batch, context: ApiContext, base: str) -> list[Planned]:
-    """What each item asks for, or why it is refused."""
+    """What each item asks for, under an id that follows from `base`, or why it is refused."""
     admitter = Admitter(context)
     planned: list[Planned] = []
-    for at, item in enumerate(batch.items):
+    for item, task_id in zip(batch.items, derived_ids(base, len(batch.items)), strict=True):
         try:
             if isinstance(item, ApiError):
                 raise item
             if not isinstance(item, dict):
                 raise invalid_body("expected a JSON object")
-            planned.append(new_task(item, context, task_id(base, at), admitter))
+            planned.append(new_task(item, context, task_id, admitter))
         except ApiError as error:
             planned.append(error)
     return planned
-
-
-def task_id(base: str, at: int) -> str:
-    """The id of a task of the batch `base`: a random one, and yet the same whenever the batch is sent again."""
-    digest = hashlib.sha256(f"{base} {at}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def check_whole(planned: Sequence[Planned]) -> None:

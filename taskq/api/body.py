@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 import falcon
+import msgspec
 
 from taskq.api.errors import ApiError
 
@@ -83,8 +84,8 @@ def decode(raw: bytes) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """What `decode` returned, as compact JSON."""
-    return _ENCODER.encode(value).encode()
+    """What `decode` returned, as compact JSON. Raises UnicodeEncodeError for half of a surrogate pair."""
+    return msgspec.json.encode(value)
 
 
 def _raw(req: falcon.Request, max_bytes: int) -> bytes:
@@ -184,4 +185,3 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))

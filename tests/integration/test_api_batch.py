@@ -10,7 +10,7 @@ import pytest
 from falcon.testing import Result, TestClient
 
 from taskq.api.app import create_app
-from taskq.api.batch import MOST_ERRORS, MOST_TASKS, task_id
+from taskq.api.batch import MOST_ERRORS, MOST_TASKS
 from taskq.api.context import ApiContext
 from taskq.errors import QueueFull, QueueUnavailable
 from taskq.queue.inspect import Inspector
@@ -344,11 +344,6 @@ def test_lines_that_are_no_json_are_sent_again_as_well(api: TestClient) -> None:
 
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
-
-
-def test_the_ids_of_a_batch_follow_from_its_first() -> None:
-    assert task_id("base", 1) == task_id("base", 1)
-    assert len({task_id(base, at) for base in "ab" for at in range(1000)}) == 2000
 
 
 # -- trouble

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import uuid
 
-from taskq.ids import new_id, new_ids
+from taskq.ids import derived_ids, new_id, new_ids
 
 
 def test_an_id_is_a_random_uuid_in_its_usual_form() -> None:
-    for text in [new_id(), *new_ids(500)]:
+    for text in [new_id(), *new_ids(500), *derived_ids("base", 500)]:
         parsed = uuid.UUID(text)
         assert (str(parsed), parsed.version, parsed.variant) == (text, 4, uuid.RFC_4122)
 
@@ -17,3 +17,8 @@ def test_ids_differ() -> None:
 
 def test_as_many_are_made_as_were_asked_for() -> None:
     assert [len(new_ids(count)) for count in (0, 1, 7)] == [0, 1, 7]
+
+
+def test_derived_ids_follow_from_their_base_however_many_there_are() -> None:
+    assert derived_ids("base", 3) == derived_ids("base", 1000)[:3]
+    assert len({*derived_ids("a", 1000), *derived_ids("b", 1000)}) == 2000
