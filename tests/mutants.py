@@ -108,6 +108,8 @@ FENCE = [
         "return nil",
         "lost_replies",
     ),
+    lua("overlap: not looked for", "fire", "overlap == 'skip' and overlaps()", "false", "fire"),
+    lua("overlap: only the newest task counts", "lib/recent", "ids[#ids + 1] = other", "ids[2] = nil", "fire"),
     lua("answer: of a tick forgotten", "fire", "note_asked(outcome)", "", "lost_replies"),
     lua("withdraw: claim left in its list", "lib/withdraw", "claimer, 1, id) == 1", "'', 1, id) == 1", "cancel"),
     lua("settle: another verb taken for a repeat", "lib/fence", "'settled') == verb and", "'settled') and", "fence"),

@@ -164,6 +164,72 @@ def test_it_fires_again_once_the_earlier_task_has_ended(queue: Queue, schedules:
     assert fire(schedules, each, TICK + 1) is Firing.FIRED
 
 
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_it_skips_again_while_an_earlier_task_that_was_requeued_has_not_ended(
+    queue: Queue, schedules: Schedules, end: str
+) -> None:
+    each = schedule(overlap=Overlap.SKIP)
+    worker = joined(queue)
+    for tick_ms in (TICK, TICK + 1):
+        fire(schedules, each, tick_ms)
+        attempt = claim(queue, worker)
+        if end == "fail":
+            queue.fail(worker, attempt, "boom", DETAIL)
+        else:
+            queue.cancel(attempt.id)
+
+    queue.requeue(of_tick(schedules, each))
+
+    assert fire(schedules, each, TICK + 2) is Firing.SKIPPED
+    queue.cancel(of_tick(schedules, each))
+    assert fire(schedules, each, TICK + 3) is Firing.FIRED
+
+
+@pytest.mark.parametrize("others", [1, 30])
+def test_every_run_by_hand_counts_until_it_has_ended(queue: Queue, schedules: Schedules, others: int) -> None:
+    each = schedule(overlap=Overlap.SKIP)
+    first = str(uuid.uuid4())
+    schedules.run(each, each.task(first))
+    for _ in range(others):
+        later = str(uuid.uuid4())
+        schedules.run(each, each.task(later))
+        queue.cancel(later)
+
+    assert fire(schedules, each) is Firing.SKIPPED
+    queue.cancel(first)
+    assert fire(schedules, each, TICK + 1) is Firing.FIRED
+
+
+@pytest.mark.parametrize("overlap", Overlap)
+def test_what_is_kept_of_earlier_tasks_is_bounded(queue: Queue, schedules: Schedules, overlap: Overlap) -> None:
+    each = schedule(overlap=overlap)
+
+    for _ in range(250):
+        schedules.run(each, each.task(str(uuid.uuid4())))
+
+    kept = queue.link.redis.hget(queue.keys.schedule(each.name), "recent")
+    assert len((kept or b"").split()) == {Overlap.SKIP: 200, Overlap.ALLOW: 20}[overlap]
+
+
+def test_a_task_of_an_earlier_tick_that_was_purged_is_no_overlap(queue: Queue, schedules: Schedules) -> None:
+    each = schedule(overlap=Overlap.SKIP)
+    fire(schedules, each)
+    assert gate.purge(queue) == 1
+
+    assert fire(schedules, each, TICK + 1) is Firing.FIRED
+
+
+def test_a_task_of_an_earlier_tick_that_ran_and_was_trimmed_is_no_overlap(queue: Queue, schedules: Schedules) -> None:
+    each = schedule(overlap=Overlap.SKIP)
+    fire(schedules, each)
+    worker = joined(queue)
+    queue.complete(worker, claim(queue, worker), b"1")
+    queue.link.redis.zadd(queue.keys.completed, {of_tick(schedules, each): 1})
+    assert queue.trim(Status.COMPLETED, 1) == 1
+
+    assert fire(schedules, each, TICK + 1) is Firing.FIRED
+
+
 def test_a_schedule_that_may_overlap_does(queue: Queue, schedules: Schedules) -> None:
     each = schedule()
 

@@ -23,13 +23,8 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local tasks, task_prefix, paused, expiring = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local unique_prefix, accepted_prefix, stats, schedule = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local tick, overlap, token, id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-local key, known = schedule, redis.call('HMGET', schedule, 'tick', 'paused_at', 'task_id', 'run_id')
--- include now aside ring push unique earlier tally store parts asked
-
-local function lives(other)
-  local record = other and redis.pcall('HMGET', task_prefix .. other, 'status')
-  return record and record[1] and not string.find('completed failed cancelled', record[1], 1, true)
-end
+local key, known = schedule, redis.call('HMGET', schedule, 'tick', 'paused_at')
+-- include now aside ring push unique earlier tally store parts asked recent
 
 local function enqueue()
   local n, extra = parts_of(4)
@@ -37,6 +32,7 @@ local function enqueue()
     store(id, task_prefix .. id, 4, n, extra)
     tally_stored()
   end
+  note_recent(id)
 end
 
 local before = asked_before()
@@ -52,7 +48,7 @@ elseif tick > now then
   return 'early'
 end
 redis.call('HSET', schedule, 'tick', tick)
-local outcome = known[2] and 'paused' or overlap == 'skip' and (lives(known[3]) or lives(known[4])) and 'skipped' or 'fired'
+local outcome = known[2] and 'paused' or overlap == 'skip' and overlaps() and 'skipped' or 'fired'
 if outcome == 'skipped' then
   redis.call('HSET', schedule, 'skipped', tick)
 elseif outcome == 'fired' then
