@@ -208,12 +208,20 @@ def _name(value: object) -> str:
     return text if isinstance(text, str) and NAME.match(text) else _refuse()
 
 
-def _modules(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [name for name in value.split(",") if name.strip()]
-    if not isinstance(value, (list, tuple)):
-        _refuse()
-    return tuple(_module(name) for name in value)
+def _each(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
+    """Reads a list, or a text with commas, of what `parse` reads."""
+
+    def parse_all(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [word for word in value.split(",") if word.strip()]
+        return tuple(parse(word) for word in value) if isinstance(value, (list, tuple)) else _refuse()
+
+    return parse_all
+
+
+def _host_name(value: object) -> str:
+    name = value.strip().lower().removesuffix(".") if isinstance(value, str) else ""
+    return name if name == "*" or _HOST.match(name) else _refuse()
 
 
 def _module(value: object) -> str:
@@ -280,7 +288,12 @@ BYTES = Kind(expected=SIZE, parse=parse_size, show=format_size)
 TRUTH = Kind(expected="true or false", parse=_truth, show=lambda value: "true" if value else "false")
 NAME_ = Kind(expected="a name of 1 to 128 letters, digits, _ . or -", parse=_name)
 MODULES = Kind(
-    expected="a list of module names such as myapp.tasks", parse=_modules, show=lambda value: f"[{', '.join(value)}]"
+    expected="a list of module names such as myapp.tasks", parse=_each(_module), show=lambda value: f"[{', '.join(value)}]"
+)
+HOSTS = Kind(
+    expected='a list of host names without port, such as tasks.example.org, or "*"',
+    parse=_each(_host_name),
+    show=lambda value: "[{}]".format(", ".join(quote(name, safe="*").replace("*", '"*"') for name in value)),
 )
 PATH = Kind(expected="a path", parse=_path)
 SOME_PATH = Kind(

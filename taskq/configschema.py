@@ -17,6 +17,7 @@ from taskq.configcron import CRON, JSON, ZONE
 from taskq.configkinds import (
     ADDRESS,
     BYTES,
+    HOSTS,
     MODULES,
     NAME_,
     PATH,
@@ -70,16 +71,19 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
 
 class Api(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP interface. `processes` 0 means none here; `max_body` and `max_batch_body` are in bytes. With a
-    `tokens_file` every call needs a token but those to what `open` names; its path is relative to the working directory."""
+    `tokens_file` every call needs a token but those to what `open` names; its path is relative to the working directory.
+    `connections` are those of one process at a time; `hosts` is for `knownhosts.known_names`."""
 
     listen: Annotated[Address, ADDRESS] = Address("127.0.0.1", 8080)
     processes: Annotated[int, integer(0, 64)] = 1
     threads: Annotated[int, integer(1, 256)] = 8
+    connections: Annotated[int, integer(1, 65_536)] = 1000
     max_body: SomeBytes = 1024**2
     max_batch_body: SomeBytes = 16 * 1024**2
     allow_unauthenticated: Truth = False
     tokens_file: Annotated[Path | None, SOME_PATH] = None
     open: Annotated[tuple[str, ...], some_of("metrics", "docs", "ui", "version")] = ()
+    hosts: Annotated[tuple[str, ...], HOSTS] = ()
 
     @property
     def exposed(self) -> bool:

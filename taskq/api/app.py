@@ -13,6 +13,7 @@ from taskq.api.context import ApiContext
 from taskq.api.docs import Docs, DocsFile, OpenApi
 from taskq.api.headers import SafeHeaders
 from taskq.api.health import Health, Live, Ready, Version
+from taskq.api.knownhosts import KnownHosts
 from taskq.api.longpoll import Waits
 from taskq.api.metrics import Metrics
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
@@ -30,7 +31,8 @@ def create_app(context: ApiContext) -> App:
     """The WSGI application. It is called from several threads at once; all its state is in `context`."""
     router = CompiledRouter()
     app: App = falcon.App(
-        router=router, middleware=[SafeHeaders(), RequestLog(), SameOrigin(), Access(context), KnownMethods()]
+        router=router,
+        middleware=[SafeHeaders(), RequestLog(), KnownHosts(context), SameOrigin(), Access(context), KnownMethods()],
     )
     errors.install(app)
     waits = Waits(context)

@@ -16,7 +16,8 @@ class ApiSettings:
     """`max_body_bytes` bounds a request's body after any chunked coding is undone, `max_batch_bytes` that of a batch;
     `default_queue` and `default_max_retry` are for tasks that name none; `threads` requests are handled at once, of at most
     `connection_limit` connections, and a connection that stays silent for `channel_timeout_s` is closed. Of what an attempt
-    printed the newest `output_max_bytes` are shown. `open` names what needs no token."""
+    printed the newest `output_max_bytes` are shown. `open` names what needs no token, `hosts` is for
+    `knownhosts.known_names`, and `own_name` is what this service is called anyway."""
 
     max_body_bytes: int = 1 << 20
     max_batch_bytes: int = 1 << 24
@@ -27,6 +28,8 @@ class ApiSettings:
     channel_timeout_s: int = 30
     output_max_bytes: int = 1 << 16
     open: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ("*",)
+    own_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "uri_too_long": "expected a request line of at most 8192 bytes",
         "unsupported_media_type": "expected Content-Type: application/json, got 'text/plain'",
         "expectation_failed": "expected Expect: 100-continue or none",
-        "misdirected": "this service is not known by the name 'tasks.example.org' (api.hosts)",
+        "misdirected": "this service is not known by the name in Host; api.hosts lists further ones",
         "batch_refused": "1 of 2 tasks are refused, so none was stored; the first: type is required",
         "idempotency_key_reused": "Idempotency-Key: expected a key of its own for each request; this one was used for a "
         "request with another body",

@@ -26,6 +26,7 @@ from setproctitle import setproctitle
 from taskq import failpoints, hosts, log
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
+from taskq.api.knownhosts import ANY
 from taskq.api.server import Server
 from taskq.catalog import Catalog, Published
 from taskq.children import become_subreaper, die_with_parent
@@ -45,6 +46,7 @@ from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.registry import Registry
 from taskq.supervisor.boardview import BoardView
+from taskq.supervisor.descriptors import SPARE, allow_descriptors
 from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.signals import STACKS, reset_in_child
 from taskq.supervisor.slots import Board
@@ -181,14 +183,19 @@ def api_child(parent: int, service: Service, index: int) -> None:
     _enter(parent, service, "api", process_id, f"api {index}", keep_socket=True)
     signal.signal(STOP_SIGNAL, _raise_exit)
     config = service.config
+    allow_descriptors(config.api.connections + SPARE)
     inspector = Inspector(Link(service.url, patience_s=2.0), prefix=config.redis.prefix)
     settings = ApiSettings(
         max_body_bytes=config.api.max_body,
         max_batch_bytes=config.api.max_batch_body,
         default_max_retry=config.tasks.defaults.max_retry,
         threads=config.api.threads,
+        connection_limit=config.api.connections,
         output_max_bytes=config.tasks.output_max,
         open=config.api.open,
+        # No browser sends a token by itself, so that where one is needed nothing can be had under a borrowed name.
+        hosts=config.api.hosts or (() if service.tokens is None else (ANY,)),
+        own_name=config.api.listen.host,
     )
     app = create_app(
         ApiContext(

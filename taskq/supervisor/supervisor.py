@@ -10,7 +10,6 @@ import enum
 import gc
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.supervisor.broker import Broker
 from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
+from taskq.supervisor.descriptors import SPARE, allow_descriptors
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import QUICK_DEATH_S, restart_delay_s
 from taskq.supervisor.signals import STACKS, SignalQueue
@@ -42,7 +42,6 @@ TICK_S = 0.5
 STARTING_TICK_S = 0.02
 CLOSING_S = 6.0
 DESCRIPTORS_PER_SEAT = 3
-SPARE_DESCRIPTORS = 256
 CLOSING_AT_ONCE_S = 1.0
 
 
@@ -94,7 +93,7 @@ class Supervisor:
         become_subreaper()
         mark()
         setproctitle("taskq: supervisor")
-        _allow_descriptors(DESCRIPTORS_PER_SEAT * self.service.board.size + SPARE_DESCRIPTORS)
+        allow_descriptors(DESCRIPTORS_PER_SEAT * self.service.board.size + SPARE)
         gc.collect()
         gc.freeze()  # pages that no collection touches stay shared with the children
         if self.broker:
@@ -309,10 +308,3 @@ class Supervisor:
         processes += [seat.process for seat in self.staff.present]
         pids = [process.pid for process in processes if process is not None and process.pid]
         return pids + ([self.broker.pid] if self.broker and self.broker.pid else [])
-
-
-def _allow_descriptors(needed: int) -> None:
-    """Raise our own limit as far as we may: each worker takes some of our descriptors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard))

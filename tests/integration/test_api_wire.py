@@ -14,6 +14,7 @@ from taskq.api.context import ApiSettings
 from taskq.queue.inspect import Inspector
 from tests.integration.raw import (
     CHUNKED,
+    CLOSE,
     HOST,
     LENGTH,
     TASK,
@@ -191,3 +192,13 @@ def test_a_client_that_does_not_take_its_answer_is_given_up_and_one_that_does_is
         poll = select.poll()
         poll.register(stuck, select.POLLERR)
         assert poll.poll(TIMEOUT_S * 1000)  # reset, although it may still want to read
+
+
+def test_a_request_for_another_name_ends_the_connection_and_one_for_an_address_does_not(start_api: StartApi) -> None:
+    address, _ = start_api(ApiSettings(hosts=("tasks.example.org",)))
+
+    for target, host in ((b"/health", b"evil.example"), (b"http://evil.example/health", b"evil.example")):
+        assert_refused(exchange(address, get(target, b"Host: " + host + b"\r\n") + get(b"/health")), 421, "misdirected")
+    for host in (b"tasks.example.org:8443", b"127.0.0.1", b"[::1]:80", b"localhost:8080"):
+        assert exchange(address, get(b"/health", b"Host: " + host + b"\r\n" + CLOSE)).status == 200
+    assert exchange(address, b"GET /health HTTP/1.0\r\n\r\n").status == 200

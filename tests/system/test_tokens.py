@@ -66,3 +66,22 @@ def test_an_address_that_others_reach_stays_protected_when_a_reload_drops_the_to
     assert (
         "expected a file of tokens while the API listens on 0.0.0.0:0" in service.wait_line("supervisor.refused")["message"]
     )
+
+
+def test_a_name_that_a_strangers_page_could_have_is_refused_until_there_are_tokens(service: Service) -> None:
+    def status_at(host: str, token: str = "") -> int:
+        return service.request("GET", "/tasks", None, {"Host": host, "Authorization": f"Bearer {token}"}).status
+
+    service.start({"pools": {"default": {"workers": 1}}}).wait_ready()
+    assert [status_at(host) for host in ("evil.example", "taskq:8080", "localhost")] == [421, 200, 200]
+
+    token = taskq(service, "token", "new", "ci", "--role", "read", "--file", "tokens")
+    service.configure({"api": {"tokens_file": "tokens"}, "pools": {"default": {"workers": 1}}})
+    os.kill(service.pid, signal.SIGHUP)
+    wait_until(lambda: status_at("evil.example") == HTTPStatus.UNAUTHORIZED, 10, "the tokens are in force")
+    assert status_at("evil.example", token) == HTTPStatus.OK
+
+    service.configure({"api": {"tokens_file": "tokens", "hosts": ["tasks.example"]}, "pools": {"default": {"workers": 1}}})
+    os.kill(service.pid, signal.SIGHUP)
+    wait_until(lambda: status_at("evil.example", token) == HTTPStatus.MISDIRECTED_REQUEST, 10, "the names are in force")
+    assert [status_at(host, token) for host in ("Tasks.Example:80", "taskq", "127.0.0.1")] == [200, 421, 200]

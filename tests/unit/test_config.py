@@ -136,7 +136,8 @@ def test_taskq_config_names_the_file_unless_a_flag_does(place: Place) -> None:
 def test_every_key_can_be_set_in_the_file(place: Place) -> None:
     config = place.load("""
 redis: {url: "rediss://u:p@h:1/2", prefix: jobs, data_dir: /var/lib/taskq, require_persistence: yes}
-api: {listen: "[::1]:0", processes: 0, threads: 256, max_body: 10KB, allow_unauthenticated: true}
+api: {listen: "[::1]:0", processes: 0, threads: 256, connections: 50, max_body: 10KB, allow_unauthenticated: true,
+      open: docs, hosts: ["Tasks.Example.org.", "*"]}
 tasks:
   import: [myapp.tasks, reports]
   builtin: off
@@ -156,6 +157,8 @@ logging: {level: DEBUG, format: console}
     assert (config.redis.data_dir, config.redis.require_persistence) == (Path("/var/lib/taskq"), True)
     assert (config.api.listen, config.api.processes, config.api.threads) == (Address("::1", 0), 0, 256)
     assert (config.api.max_body, config.api.allow_unauthenticated) == (10_000, True)
+    assert (config.api.connections, config.api.open) == (50, ("docs",))
+    assert config.api.hosts == ("tasks.example.org", "*")
     assert (config.tasks.import_, config.tasks.builtin) == (("myapp.tasks", "reports"), False)
     assert config.tasks.output_max == 1_048_576
     assert (config.tasks.result_max, config.tasks.kill_grace, config.tasks.max_crashes) == (1_610_612_736, 0.5, 100)

@@ -15,7 +15,9 @@ from taskq.units import DURATION, SIZE
 Faults = Callable[..., list[str]]
 
 SECTIONS = "redis, api, tasks, pools, schedules, leases, retention, logging"
-API_KEYS = "listen, processes, threads, max_body, max_batch_body, allow_unauthenticated, tokens_file, open"
+API_KEYS = (
+    "listen, processes, threads, connections, max_body, max_batch_body, allow_unauthenticated, tokens_file, open, hosts"
+)
 POOL_KEYS = "queue, workers, max_tasks, max_memory, nice, drain"
 NAME = "a name of 1 to 128 letters, digits, _ . or -"
 ADDRESS = "an address such as 127.0.0.1:8080 or [::1]:8080"
