@@ -18,7 +18,8 @@ from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
 from taskq.queue.selection import Filter, Walk, select
-from taskq.task import Attempt, Progress, Status
+from taskq.queue.standing import ask
+from taskq.task import Attempt, Progress, Status, Task
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
@@ -117,6 +118,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "unhold": lambda queue: schedules(queue).resume(OFTEN),
     "publish": lambda queue: schedules(queue).publish([OFTEN], forget=False),
     "select": lambda queue: select(queue, queue.keys.tasks, Filter(type="echo"), Walk(None)),
+    "standing": lambda queue: ask(queue, Task(id="a", type="echo", queue="default", status=Status.PENDING)),
     "plan": lambda queue: operations(queue).plan("id", ACTION),
     "take": lambda queue: operations(queue).take("holder"),
     "advance": lambda queue: operations(queue).advance("holder", OPERATION),
