@@ -21,6 +21,9 @@ from taskq.typeoptions import GivenOptions, Isolation, Options, options_of
 
 ENTRY_POINTS = "taskq.tasks"
 
+REVIVED = "Otel"
+"""What the names of OpenTelemetry's threads begin with: they start again by themselves in every child."""
+
 _OURS = os.path.dirname(__file__) + os.sep
 
 P = ParamSpec("P")
@@ -145,7 +148,8 @@ def import_handlers(modules: Iterable[str]) -> list[str]:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise HandlerImportError(f"task module {module!r} cannot be imported: {_describe(error)}") from error
-    return [thread.name for thread in threading.enumerate() if thread not in before]
+    threads = [thread.name for thread in threading.enumerate() if thread not in before]
+    return [name for name in threads if not name.startswith(REVIVED)]
 
 
 def _describe(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
+from taskq import spans
 from taskq.client.options import IDEMPOTENCY_KEY, fields_for_many, fields_of
 from taskq.client.payload import Checker, encode_payload, encode_payloads
 from taskq.client.place import Place, configured_place
@@ -84,7 +85,8 @@ class Queue:
         else:
             fields = {name: value for name, value in fields.items() if name != IDEMPOTENCY_KEY}
             new = self._as_first_submitted(key, self._new(type_, payload, fields))
-        answer = self.store(new.queue).enqueue(new)
+        with spans.enqueueing(new.trace, queue=new.queue, type_=type_, task_id=new.id) as trace:
+            answer = self.store(new.queue).enqueue(replace(new, trace=trace) if trace else new)
         return Receipt(self, new.id, type_, new.queue, (answer.created_at_ms, answer.run_at_ms), decode)
 
     def submit_many(
@@ -92,7 +94,8 @@ class Queue:
     ) -> list[Receipt[Any]]:
         """Store one task for each payload; see `submit`."""
         like = self._new(type_, None, fields)
-        answers = enqueue_alike(self.store(like.queue), like, payloads)
+        with spans.enqueueing(like.trace, queue=like.queue, type_=type_, count=len(payloads)) as trace:
+            answers = enqueue_alike(self.store(like.queue), replace(like, trace=trace), payloads)
         queue = like.queue
         return [
             Receipt(self, task_id, type_, queue, (answer.created_at_ms, answer.run_at_ms), decode)

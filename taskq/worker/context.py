@@ -31,7 +31,7 @@ class Context:
         self.traceparent = attempt.trace.traceparent if attempt.trace else None
         self.tracestate = attempt.trace.tracestate if attempt.trace else ""
         self._reporter = reporter
-        fields = {**logged(attempt), "worker_id": worker_id}
+        fields = {**logged(attempt, attempt.trace.trace_id if attempt.trace else None), "worker_id": worker_id}
         self.log: logging.LoggerAdapter[logging.Logger] = _TaskLog(logging.getLogger("taskq.task"), fields)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
@@ -57,10 +57,10 @@ class Context:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
-def logged(attempt: Attempt) -> dict[str, Any]:
+def logged(attempt: Attempt, trace_id: str | None) -> dict[str, Any]:
     """What every log line about an attempt says."""
     fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt}
-    return {**fields, "trace_id": attempt.trace.trace_id} if attempt.trace else fields
+    return {**fields, "trace_id": trace_id} if trace_id else fields
 
 
 class _TaskLog(logging.LoggerAdapter[logging.Logger]):

@@ -15,7 +15,7 @@ from types import FrameType
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import failpoints, log
+from taskq import failpoints, log, spans
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
@@ -144,8 +144,6 @@ class Worker:
         )
         setproctitle(f"taskq: worker {self.pool} running {attempt.type} {attempt.id}")
         self._titled_idle = False
-        log.set_task(**logged(attempt))
-        emit("task.started", queue=attempt.queue)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline, self.control)
         outcome = self._run(attempt, context, options)
@@ -168,6 +166,14 @@ class Worker:
         return following
 
     def _run(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
+        with spans.running(attempt, self.worker_id) as span:
+            log.set_task(**logged(attempt, span.trace_id))
+            emit("task.started", queue=attempt.queue)
+            outcome = self._perform(attempt, context, options)
+            span.ended(outcome)
+        return outcome
+
+    def _perform(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
         def perform() -> Outcome:
             return execute(self.registry, attempt, self.defaults, context, self._set_running)
 
