@@ -350,6 +350,20 @@ STATS = [
         "stats",
     ),
     lua("stats: durations not summed", "lib/tally", "if ran > 0 then", "if false then", "stats"),
+    lua("fold: counters added and not taken", "fold", "moved + redis.call('HDEL', aside, found[2][i])", "moved + 1", "fold"),
+    lua("fold: one under way overwritten", "fold", " and redis.call('EXISTS', aside) == 0 then", " then", "fold"),
+    lua("fold: before the minute is over", "fold", "if known ~= minute and", "if", "fold"),
+    lua("fold: minutes never expire", "lib/grow", "redis.call('EXPIRE', hash, unit[2])", "local _ = unit[2]", "fold"),
+    lua("fold: names without end", "lib/grow", "> most then", "> 1000 * most then", "fold"),
+    lua("fold: waits left out of the totals", "lib/grow", "  if waited then", "  if false then", "fold"),
+    python(
+        "history: what is not folded yet left out",
+        "queue/history",
+        "if fields and each.first",
+        "if False and each.first",
+        "fold",
+    ),
+    python("stats: what is being folded left out", "queue/stats", '("", ":aside", ":total")', '("", ":total")', "fold"),
     lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
 ]
 

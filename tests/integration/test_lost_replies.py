@@ -21,7 +21,7 @@ from msgspec.structs import replace
 import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.limits import Limit, Limits
-from taskq.queue import gate, repeats, server
+from taskq.queue import gate, history, repeats, server, stats
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
@@ -243,6 +243,12 @@ def take(queue: Queue, fingerprint: str) -> Any:
     return repeats.claim(queue.link, queue.keys.prefix, "key", repeats.Claim("id", "default", True), fingerprint)
 
 
+def minute_over(queue: Queue) -> None:
+    """The minute in which something was counted is over."""
+    ended(queue)
+    queue.link.redis.set(f"{queue.keys.stats}:minute", 1)
+
+
 def count_stale(queue: Queue, _: Any) -> None:
     for _ in range(EVERY_TIME):
         queue.reports.count_stale()
@@ -346,6 +352,15 @@ CASES: Mapping[str, Case] = {
     "take nothing": Case(one("take"), lambda q, _: operations(q).take("me"), waiting),
     "advance": Case(one("advance"), lambda q, it: operations(q).advance("me", it), taken),
     "end an operation": Case(one("advance"), lambda q, it: operations(q).advance("me", replace(it, rest=None)), taken),
+    "fold": Case(one("fold"), lambda q, _: history.fold(q), minute_over, forgets=True),
+    "read the counters": Case(
+        ("MULTI", "HGETALL", "EXEC"), read(lambda i: sorted(stats.counted(i, "default").attempts().items())), minute_over
+    ),
+    "read the history": Case(
+        ("TIME", "MULTI", "HGETALL", "EXEC"),
+        read(lambda i: history.rates(i, "default", history.Now(i.now_ms()))[0] > 0),
+        minute_over,
+    ),
     "halt": Case(one("halt"), lambda q, it: operations(q).halt("op"), taken),
     "read an operation": Case(("HGETALL", "ZREVRANGE"), lambda q, it: operations(q).newest(), taken),
     "read the clock": Case(one("TIME"), read(lambda i: i.now_ms())),
@@ -440,7 +455,8 @@ def perform(case: Case, proxy: FaultProxy, queue: Queue) -> tuple[Any, Any]:
     now = now_ms(queue)
     keys: Any = sorted(queue.link.redis.scan_iter(match=f"{{{queue.keys.prefix}[:}}]*", count=10_000))
     stored = {key.decode().split("}", 1)[1]: value_of(queue, key) for key in keys if b":reply:" not in key}
-    stored[":stats"] = without_durations(stored.get(":stats", {}))
+    for key in [key for key in stored if key.startswith(":stats") and isinstance(stored[key], dict)]:
+        stored[re.sub(r":[0-9]+$", "", key)] = without_durations(stored.pop(key))
     return plain(msgspec.to_builtins(answer), now), plain(stored, now)
 
 
@@ -448,9 +464,9 @@ def without_durations(stats: Mapping[bytes, bytes]) -> Counter[str]:
     """How often each event was counted, whatever the buckets of the durations."""
     counts: Counter[str] = Counter()
     for field, number in stats.items():
-        event, part, type_ = field.decode().split(":", 2)
-        if part != "ms":
-            counts[f"{event}:{'bucket' if part[0].isdigit() else part}:{type_}"] += int(number)
+        words = ["bucket" if word[:1].isdigit() else word for word in field.decode().split(":")]
+        if words != ["minute"] and "ms" not in words and not words[0].endswith("_ms"):
+            counts[":".join(words)] += int(number)
     return counts
 
 

@@ -14,6 +14,7 @@ from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
 from taskq.queue.answers import Guard
 from taskq.queue.ending import end_of
+from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
@@ -198,6 +199,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
         "holder", Operation(id="id", action=ACTION, state="", step=0, created_at_ms=1)
     ),
     "halt": lambda case: operations(case).halt("id"),
+    "fold": lambda case: fold(case.queue),
     "cancel spared": lambda case: spared(case, lambda guard: case.queue.cancel(case.task_id, guard=guard)),
     "delete spared": lambda case: spared(case, lambda guard: case.queue.delete(case.task_id, guard)),
     "requeue spared": lambda case: spared(case, lambda guard: case.queue.requeue(case.task_id, guard=guard)),
@@ -245,6 +247,7 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "pause": (keys.paused,),
         "limit": (keys.limits, f"{keys.limits}:known"),
         "stopped": (keys.stops,),
+        "fold": (f"{keys.stats}:minute",),
         "publish": (keys.schedules, keys.seen),
         "plan": (keys.operations, keys.open_operations, keys.operation_prefix + "id"),
         **dict.fromkeys(("fire", "install", "hold"), (keys.schedule(SCHEDULE.name),)),

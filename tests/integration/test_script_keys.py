@@ -11,6 +11,7 @@ from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
+from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
@@ -123,6 +124,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "take": lambda queue: operations(queue).take("holder"),
     "advance": lambda queue: operations(queue).advance("holder", OPERATION),
     "halt": lambda queue: operations(queue).halt("id"),
+    "fold": fold,
 }
 
 
