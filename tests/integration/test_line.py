@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from taskq.errors import QueueRefused, QueueUnavailable
+from taskq.queue import line
 from taskq.queue.connection import Link
+from taskq.queue.line import FixedKeys
 from taskq.queue.scripts import Script, load
 from tests.integration.servers import linked, own_server
 
@@ -245,3 +247,39 @@ def test_every_script_of_the_queue_goes_over_a_line(link: Link, prefix: str) -> 
 
     assert link.script(load("announce"), keys, ["a"]) == 1
     assert link.script(load("announce"), keys, ["a"]) == 0
+
+
+def test_a_socket_that_is_more_than_a_socket_is_left_to_redis_py(
+    link: Link, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_wire", line._Wire)
+    assert echo(link, key, "a") == b"a"
+    link.redis.script_flush()
+    assert echo(link, key, "b") == b"b"
+    assert [reply[0] for reply in link.scripts(ECHO, [key], runs("c", "d"))] == [b"c", b"d"]
+
+
+def test_a_reply_that_does_not_come_in_time_is_not_waited_for(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskq.queue.connection.COMMAND_TIMEOUT_S", 0.2)
+    with own_server() as server, linked(server.url, patience_s=0) as link:
+        echo(link, key, "a")
+        server.pause()
+        try:
+            with pytest.raises(QueueUnavailable, match="in time"):
+                echo(link, key, "b")
+        finally:
+            server.go_on()
+
+        assert echo(link, key, "c") == b"c"
+
+
+def test_keys_that_are_packed_once_say_the_same(link: Link, key: str) -> None:
+    fixed = FixedKeys([key])
+    assert [link.script(ECHO, fixed, [word]) for word in ("a", b"b", 3, "ä")] == [
+        [b"a", 1],
+        [b"b", 2],
+        [b"3", 3],
+        ["ä".encode(), 4],
+    ]
+    link.redis.script_flush()
+    assert link.script(ECHO, fixed, ["e"]) == [b"e", 5]
