@@ -113,8 +113,9 @@ def moment_ms(value: object) -> int:
         date, time, fraction, offset = match.groups()
         text = f"{date}T{time}.{(fraction or '0')[:6]:0<6}{offset.upper()}"
         try:
-            return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
-        except ValueError:
+            # In UTC, in which it is shown, it must be in a year from 1 to 9999 as well.
+            return (datetime.fromisoformat(text).astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+        except (ValueError, OverflowError):
             pass  # a 13th month, a 25th hour: refused like any other text
     raise ValueError(f'expected an RFC 3339 moment such as "2026-02-01T10:53:32Z", got {shown(value)}')
 
@@ -144,6 +145,8 @@ def _priority(value: object) -> Priority:
 
 
 def _max_retry(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 3.0 is an integer in JSON
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_RETRY_LIMIT:
         return value
     raise ValueError(f"expected an integer from 0 to {MAX_RETRY_LIMIT}, got {shown(value)}")

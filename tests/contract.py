@@ -15,6 +15,8 @@ PROBLEM = "application/problem+json"
 ANYWHERE = {
     "content-type",
     "content-length",
+    "date",
+    "connection",
     "vary",
     "x-content-type-options",
     "cache-control",
@@ -35,7 +37,7 @@ class Contract:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         # What stands in a path beats a parameter, as it does in the router.
-        self._paths = sorted(document["paths"], key=lambda path: path.count("{"))
+        self._paths: list[str] = sorted(document["paths"], key=lambda path: path.count("{"))
         self._validator = functools.cache(self._make_validator)
 
     def check(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
@@ -65,10 +67,15 @@ class Contract:
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """What the document says of a method of a path."""
+        operations = self.document["paths"].get(self.template(path), {})
+        operation: dict[str, Any] | None = operations.get(method.lower())
+        return operation
+
+    def template(self, path: str) -> str | None:
+        """The path of the document that this one is."""
         for template in self._paths:
             if re.fullmatch(re.sub(r"\\\{[^/]*\\\}", "[^/]*", re.escape(template)), path):
-                operation: dict[str, Any] | None = self.document["paths"][template].get(method.lower())
-                return operation
+                return template
         return None
 
     def _check_headers(self, what: str, described: Mapping[str, Any], headers: Mapping[str, str]) -> None:
@@ -86,7 +93,8 @@ class Contract:
         if method == "HEAD":
             assert content == b"", what
             return
-        self._validator(json.dumps(schema)).validate(json.loads(content))
+        fault = next(self._validator(json.dumps(schema)).iter_errors(json.loads(content)), None)
+        assert fault is None, f"{what}: {fault}"
 
     def _make_validator(self, schema: str) -> Any:
         whole = {**json.loads(schema), "components": self.document["components"]}

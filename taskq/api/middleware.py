@@ -63,13 +63,19 @@ class SameOrigin:
 
 
 class KnownMethods:
-    """Answers a method that Falcon has never heard of as it answers any other that the resource does not have."""
+    """Answers a method that Falcon has never heard of as it answers any other that the resource does not have, and names
+    OPTIONS among those that it has."""
 
     def process_resource(
         self, req: falcon.Request, _resp: falcon.Response, resource: object, _params: dict[str, Any]
     ) -> None:
         if req.method not in COMBINED_METHODS:
             raise falcon.HTTPMethodNotAllowed([m for m in _OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
+
+    def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
+        allowed = resp.get_header("Allow")
+        if allowed and "OPTIONS" not in allowed:
+            resp.set_header("Allow", f"{allowed}, OPTIONS")
 
 
 def _host_of(origin: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 ABOUT = """\
-Bodies are JSON (UTF-8, each key once, at most 128 levels, numbers that fit into 64 bits), at most \
-{settings.max_body_bytes} bytes, a batch {settings.max_batch_bytes}. A member that is null counts as absent; members and \
-query parameters that are not described are ignored. Times are RFC 3339 in UTC, \
-durations read `30`, `"30s"`, `"5m"`.
+Bodies are JSON (UTF-8, each key once, at most 128 levels, integers of at most 4,300 digits, other numbers \
+that fit into 64 bits), at most {settings.max_body_bytes} bytes, a batch {settings.max_batch_bytes}. A member that is null \
+counts as absent; members and query parameters that are not described are ignored. Times are RFC 3339 in UTC, durations \
+read `30`, `"30s"`, `"5m"`.
 
 Every error has the shape `Problem`, whatever path or method was asked for: its `code` is one of the examples, its `errors` \
 point at every member, parameter or header at fault. Ask with `Accept: application/problem+json` to get that media type.

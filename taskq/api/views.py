@@ -192,7 +192,8 @@ def second(ms: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _second(s: int) -> str:
-    return f"{datetime.fromtimestamp(s, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    # not strftime, whose years before 1000 have three digits
+    return f"{datetime.fromtimestamp(s, UTC).isoformat()[:19]}Z"
 
 
 def millisecond(ms: int) -> str:

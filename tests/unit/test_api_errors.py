@@ -124,7 +124,7 @@ def test_an_id_that_is_no_uuid_is_not_found_without_asking_redis(task_id: str, m
         ("GET", f"/tasks/{ID}/cancel", "POST, OPTIONS"),
         ("POST", "/health", "GET, HEAD, OPTIONS"),
         ("TRACE", "/version", "GET, HEAD, OPTIONS"),
-        ("BREW", "/tasks", "GET, HEAD, POST"),
+        ("BREW", "/tasks", "GET, HEAD, POST, OPTIONS"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")

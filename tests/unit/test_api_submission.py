@@ -128,7 +128,7 @@ def test_a_type_that_is_no_string_makes_the_whole_body_invalid(type_: object) ->
         ("max_retry", -1, "expected an integer from 0 to 1000, got -1"),
         ("max_retry", 1001, "expected an integer from 0 to 1000, got 1001"),
         ("max_retry", True, "expected an integer from 0 to 1000, got true"),
-        ("max_retry", 1.0, "expected an integer from 0 to 1000, got 1.0"),
+        ("max_retry", 1.5, "expected an integer from 0 to 1000, got 1.5"),
         ("max_retry", "3", "expected an integer from 0 to 1000, got '3'"),
         ("timeout", 0, "expected a duration of at least 1ms, got 0"),
         ("delay", " 5m", f"expected a duration of {MOST}, got ' 5m'"),
@@ -188,6 +188,10 @@ def test_a_timeout_is_kept_to_the_millisecond_as_it_is_stored() -> None:
     assert submit(type="echo", timeout="0.01ms").timeout_s == 0.001
 
 
+def test_a_number_without_a_fraction_is_an_integer_however_it_is_written() -> None:
+    assert submit(type="echo", max_retry=7.0).max_retry == 7
+
+
 @pytest.mark.parametrize(
     ("text", "ms"),
     [
@@ -198,7 +202,7 @@ def test_a_timeout_is_kept_to_the_millisecond_as_it_is_stored() -> None:
         ("2026-02-01T12:53:32+02:00", 1_769_943_212_000),
         ("2026-02-01T05:23:32-05:30", 1_769_943_212_000),
         ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
-        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
+        ("0001-01-01T00:00:00-23:59", -62_135_510_460_000),
     ],
 )
 def test_a_moment_is_read_in_utc_or_with_an_offset(text: str, ms: int) -> None:
@@ -219,6 +223,8 @@ def test_a_moment_is_read_in_utc_or_with_an_offset(text: str, ms: int) -> None:
         "2026-W05-7T10:53:32Z",
         "٢٠٢٦-02-01T10:53:32Z",
         "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
         "2026-02-01T10:53:32Z\n",
         1_769_943_212,
         None,

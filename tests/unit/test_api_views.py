@@ -99,6 +99,19 @@ def test_payload_and_result_are_shown_as_they_are_stored(payload: bytes) -> None
     assert b'"result":' + payload + b',"retries"' in encoded
 
 
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+        (-42_000_000_000_000, "0639-01-27T21:20:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_moment_of_any_year_has_four_digits_for_it(ms: int, text: str) -> None:
+    assert millisecond(ms) == text
+
+
 def test_moments_are_cut_off_and_never_rounded_up() -> None:
     assert second(999) == "1970-01-01T00:00:00Z"
     assert millisecond(999) == "1970-01-01T00:00:00.999Z"
