@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import os
 import uuid
 
-from taskq.ids import derived_ids, new_id, new_ids
+from taskq.ids import LENGTH, derived_ids, new_id, new_ids
 
 
 def test_an_id_is_a_random_uuid_in_its_usual_form() -> None:
@@ -13,6 +14,22 @@ def test_an_id_is_a_random_uuid_in_its_usual_form() -> None:
 
 def test_ids_differ() -> None:
     assert len({*new_ids(10_000), *new_ids(10_000)}) == 20_000
+
+
+def test_a_child_has_no_id_of_its_parent() -> None:
+    new_id()  # others are made with it
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, "".join(new_id() for _ in range(50)).encode())
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    said = os.read(reading, 50 * LENGTH).decode()
+    os.close(reading)
+    os.close(writing)
+
+    assert len(said) == 50 * LENGTH
+    assert not {new_id() for _ in range(200)} & {said[at : at + LENGTH] for at in range(0, len(said), LENGTH)}
 
 
 def test_as_many_are_made_as_were_asked_for() -> None:
