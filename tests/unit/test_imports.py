@@ -33,7 +33,6 @@ ONLY_IN = {
     "falcon": "api",
     "waitress": "api",
     "prometheus_client": "api",
-    "opentelemetry": "flat",
     "subprocess": "supervisor",
     "multiprocessing": "supervisor",
 }
