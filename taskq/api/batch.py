@@ -225,7 +225,7 @@ def read_batch(req: falcon.Request, max_bytes: int) -> Batch:
         members = Members({})
         batch = Batch([_line(line) for line in read_lines(req, max_bytes)], asked or False)
     else:
-        members = Members(read_object(req, max_bytes))
+        members = Members(read_object(req, max_bytes, or_else=NDJSON))
         whole = members.read("atomic", _truth, None)
         if None not in (asked, whole) and asked != whole:
             members.fault("/atomic", f"expected {shown(asked)}, as in the query, got {shown(whole)}")
@@ -264,7 +264,7 @@ def check_whole(planned: Sequence[Planned]) -> None:
                 refused[at] = ApiError("invalid_members", detail, errors=[{"pointer": "/unique_key", "detail": detail}])
     queues = _by_queue(planned)
     if len(queues) > 1:
-        detail = f"expected all tasks of an atomic batch in one queue, got {', '.join(queues)}"
+        detail = f"expected all tasks of an atomic batch in one queue, got {', '.join(queues)}; send one for each queue"
         raise ApiError("batch_refused", detail, errors=[{"pointer": "/tasks", "detail": detail}])
     if refused:
         raise refusal(refused, len(planned))

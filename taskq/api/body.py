@@ -24,7 +24,7 @@ MAX_DEPTH = 128
 MAX_DIGITS = 4300
 """Digits of an integer: what Python and msgspec convert by default. The time it takes grows with the square."""
 
-LINE_TYPES = ("application/x-ndjson", "application/ndjson")
+LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
 _JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_\-]+\+json)\Z")
 _FORM_TYPE = "application/x-www-form-urlencoded"
@@ -35,9 +35,9 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def read_object(req: falcon.Request, max_bytes: int) -> dict[str, Any]:
-    """The JSON object that a request carries. Raises ApiError for anything else."""
-    return _object(_raw(req, max_bytes), req)
+def read_object(req: falcon.Request, max_bytes: int, *, or_else: str = "") -> dict[str, Any]:
+    """The JSON object that a request carries. Raises ApiError for anything else; `or_else` names what could be sent too."""
+    return _object(_raw(req, max_bytes), req, or_else)
 
 
 def read_optional_object(req: falcon.Request, max_bytes: int) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def _refuse_size(max_bytes: int) -> NoReturn:
     raise ApiError("body_too_large", "request body too large", errors=[detail])
 
 
-def _object(raw: bytes, req: falcon.Request) -> dict[str, Any]:
-    _check_type(req)
+def _object(raw: bytes, req: falcon.Request, or_else: str = "") -> dict[str, Any]:
+    _check_type(req, or_else)
     _check_coding(req.get_header("Content-Encoding"))
     try:
         value = decode(raw)
@@ -119,7 +119,7 @@ def invalid_body(detail: str, pointer: str = "") -> ApiError:
     return ApiError("invalid_body", "invalid request body", errors=[{"pointer": pointer, "detail": detail}])
 
 
-def _check_type(req: falcon.Request) -> None:
+def _check_type(req: falcon.Request, or_else: str) -> None:
     """A page of another site can make a browser send text or a form, but not JSON, without asking first. What curl calls a
     form unless told otherwise is taken from anything that is no browser."""
     if not req.content_type or not req.content_type.strip():
@@ -128,7 +128,8 @@ def _check_type(req: falcon.Request) -> None:
     if name.strip().lower() == _FORM_TYPE and not any(req.get_header(header) is not None for header in _OF_BROWSERS):
         return
     if not _JSON_TYPE.match(name.strip().lower()):
-        raise ApiError("unsupported_media_type", f"expected Content-Type: application/json, got {name.strip()[:100]!r}")
+        wanted = f"application/json or {or_else}" if or_else else "application/json"
+        raise ApiError("unsupported_media_type", f"expected Content-Type: {wanted}, got {name.strip()[:100]!r}")
     _check_charset(parameters)
 
 

@@ -156,6 +156,28 @@ def test_lines_are_tasks(api: TestClient) -> None:
     assert answer.json[0]["task"]["payload"] == "ä"
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["{0}\n{0}\n", "{0}\n{0}", "{0}\r\n{0}\r\n", "\n{0}\n \t\r\n\n{0}\n\n"],
+    ids=["ended", "not ended", "crlf", "blank lines"],
+)
+def test_lines_may_end_in_every_usual_way(api: TestClient, body: str) -> None:
+    line = '{"type": "echo", "payload": "a\u2028b"}'
+
+    answer = api.simulate_post(PATH, body=body.format(line), headers={"Content-Type": "application/x-ndjson"})
+
+    assert [entry["task"]["payload"] for entry in answer.json] == ["a\u2028b"] * 2
+
+
+def test_a_byte_order_mark_is_a_fault_of_the_first_line_alone(api: TestClient) -> None:
+    body = b'\xef\xbb\xbf{"type": "echo"}\n{"type": "echo"}'
+
+    answer = api.simulate_post(PATH, body=body, headers={"Content-Type": "application/x-ndjson"})
+
+    assert [entry["status"] for entry in answer.json] == [400, 201]
+    assert answer.json[0]["errors"][0]["detail"] == "expected JSON without a byte order mark"
+
+
 def test_a_line_that_is_no_json_is_refused_alone(api: TestClient) -> None:
     answer = post_lines(
         api, '{"type": "echo"}', '{"type": "echo"', "[1]", '{"type": "echo", "type": "x"}', '{"type": "echo"}'
@@ -209,6 +231,7 @@ def test_too_few_and_too_many_lines_are_refused(api: TestClient, count: int) -> 
     ("content_type", "status"),
     [
         ("application/ndjson", 200),
+        ("application/jsonl", 200),
         ("Application/X-NDJSON; charset=UTF-8", 200),
         ("application/x-ndjson; charset=latin-1", 415),
         ("text/plain", 415),
@@ -218,6 +241,8 @@ def test_lines_are_known_by_their_media_type(api: TestClient, content_type: str,
     answer = api.simulate_post(PATH, body='{"type": "echo"}\n{"type": "echo"}', headers={"Content-Type": content_type})
 
     assert answer.status_code == status
+    if content_type == "text/plain":
+        assert answer.json["error"] == "expected Content-Type: application/json or application/x-ndjson, got 'text/plain'"
 
 
 def test_lines_that_are_compressed_are_refused(api: TestClient) -> None:
@@ -249,7 +274,11 @@ def test_an_atomic_batch_is_stored_as_one(api: TestClient, inspector: Inspector)
             "/tasks/1/unique_key",
             "expected a key that no other task of the batch has, got that of /tasks/0",
         ),
-        (echo(queue="other"), "/tasks", "expected all tasks of an atomic batch in one queue, got default, other"),
+        (
+            echo(queue="other"),
+            "/tasks",
+            "expected all tasks of an atomic batch in one queue, got default, other; send one for each queue",
+        ),
     ],
 )
 def test_one_bad_task_keeps_an_atomic_batch_out(
