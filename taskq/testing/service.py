@@ -61,8 +61,9 @@ def service(
     `modules` are the names of the modules with handlers; None: those of every handler that is registered in this process,
     also if it stands in a test file. They are imported anew by the service, so what a test changes in them here is not seen
     there; a handler that is defined within a function is not known there. `config` is that of a file, nested as in YAML, and
-    goes over what is set for tests. Blocks until the service is up, about a second, and at the end until nothing of it is
-    left, a few tenths of a second if no task runs. Raises ServiceNotStarted.
+    goes over what is set for tests. The service runs in a directory of its own, `directory`, which goes with it: relative
+    paths in `config` and in handlers lead there. Blocks until the service is up, about a second, and at the end until
+    nothing of it is left, a few tenths of a second if no task runs. Raises ServiceNotStarted.
     """
     wanted = sources_of(registry) if modules is None else sources(modules)
     # Not below the long directories of pytest: the path of a socket is short.

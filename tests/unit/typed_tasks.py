@@ -12,6 +12,7 @@ from typing import Annotated, Any, assert_type
 from msgspec import Meta, Struct
 
 from taskq import Context, Queue, Receipt, register, task
+from taskq.testing import Outcome, run, service
 
 
 class Point(Struct):
@@ -37,6 +38,18 @@ def nothing() -> None:
 @task("typed.anything")
 def anything(payload: Any = "") -> str:
     return str(payload)
+
+
+@task("typed.maybe", retry_on=OSError)
+def maybe(count: int, *, ctx: Context | None = None) -> int:
+    return count if ctx is None else ctx.attempt
+
+
+class Shop:
+    @staticmethod
+    @task("typed.static")
+    def total(prices: list[int]) -> int:
+        return sum(prices)
 
 
 @task("typed.wrong", timeuot=3)  # type: ignore[call-arg]
@@ -84,6 +97,30 @@ def producers_with_options() -> None:
 def many() -> None:
     assert_type(resize.enqueue_many([{"path": "a"}], _priority="low"), list[Receipt[dict[str, int]]])
     resize.enqueue_many([{"path": "a"}], _priority=3)  # type: ignore[arg-type]
+
+
+def without_a_context_of_their_own() -> None:
+    assert_type(maybe(3), int)
+    maybe("3")  # type: ignore[arg-type]
+    assert_type(maybe.enqueue(count=2).wait(), int)
+    maybe.enqueue(count="2")  # type: ignore[call-overload]
+    assert_type(Shop.total([1]), int)
+    assert_type(Shop.total.enqueue(prices=[1]).wait(), int)
+
+
+def tests() -> None:
+    outcome = run(resize, {"path": "a.png"}, attempt=2, tags=["a"])
+    assert_type(outcome, Outcome[dict[str, int]])
+    assert_type(outcome.result, dict[str, int] | None)
+    assert_type(run(move, {"x": 1}).raise_for_failure().result, Point | None)
+    assert_type(run(Shop.total, {"prices": [1]}).result, int | None)
+    assert_type(run(register("typed.divmod", divmod_), {"a": 3, "b": 2}).result, tuple[int, int] | None)
+    assert_type(run("typed.resize", {"path": "a.png"}), Outcome[Any])
+    run(resize, {"path": "a.png"}, atempt=2)  # type: ignore[call-overload]
+    run(3)  # type: ignore[call-overload]
+    with service(["mytasks"], workers=2) as running:
+        assert_type(running.queue, Queue)
+        assert_type(running.url, str)
 
 
 def untyped_payloads() -> None:
