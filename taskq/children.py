@@ -12,6 +12,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
+_quick = ctypes.PyDLL(None)  # keeps the GIL: for what returns at once
+_ANY_ENDED = (ctypes.c_int(os.P_ALL), ctypes.c_int(0), None, ctypes.c_int(os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 
 def become_subreaper() -> None:
@@ -40,12 +42,8 @@ def children() -> list[int]:
 
 
 def has_children() -> bool:
-    """True if there is any; one system call."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+    """True if there is any; one system call. os.waitid() says no by an exception, which costs twice as much."""
+    return bool(_quick.waitid(*_ANY_ENDED) == 0)
 
 
 def kill_children(spare: Collection[int] = ()) -> list[int]:

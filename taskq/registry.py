@@ -21,6 +21,9 @@ from taskq.typeoptions import GivenOptions, Isolation, Options, options_of
 
 ENTRY_POINTS = "taskq.tasks"
 
+REVIVED = "Otel"
+"""What the names of OpenTelemetry's threads begin with: they start again by themselves in every child."""
+
 _OURS = os.path.dirname(__file__) + os.sep
 
 P = ParamSpec("P")
@@ -63,10 +66,6 @@ class Registry:
         except KeyError:
             raise UnknownTaskType(type_) from None
 
-    def find(self, type_: str) -> Handler | None:
-        """The handler of a type, if it has one."""
-        return self._handlers.get(type_)
-
     def options(self, type_: str) -> Options:
         """The options of a type; the defaults for one that is not registered."""
         handler = self._handlers.get(type_)
@@ -74,8 +73,7 @@ class Registry:
 
     def max_retry(self, type_: str, default: int) -> int:
         """The retries of a task of a type whose submitter does not say how many, where the service has this default."""
-        handler = self._handlers.get(type_)
-        own = None if handler is None else handler.options.max_retry
+        own = self.options(type_).max_retry
         return default if own is None else own
 
     def types(self) -> list[str]:
@@ -150,7 +148,8 @@ def import_handlers(modules: Iterable[str]) -> list[str]:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise HandlerImportError(f"task module {module!r} cannot be imported: {_describe(error)}") from error
-    return [thread.name for thread in threading.enumerate() if thread not in before]
+    threads = [thread.name for thread in threading.enumerate() if thread not in before]
+    return [name for name in threads if not name.startswith(REVIVED)]
 
 
 def _describe(error: BaseException) -> str:

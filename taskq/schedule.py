@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import uuid
 import zoneinfo
 from collections.abc import Iterator
@@ -127,11 +128,17 @@ def next_tick(line: Line, after_ms: int) -> int | None:
 
 def last_tick(line: Line, at_ms: int) -> int | None:
     """The last tick at or before a moment; None if there was none for 50 years."""
-    start = _local(line, at_ms + 1)
-    before = _local(line, at_ms - _LONGEST_SHIFT // timedelta(milliseconds=1))
-    if start.utcoffset() != before.utcoffset():
+    start, shift_ms = _local(line, at_ms + 1), _LONGEST_SHIFT // timedelta(milliseconds=1)
+    if start.utcoffset() != _local(line, at_ms - shift_ms).utcoffset():
         start += _LONGEST_SHIFT  # on clocks that were put back just now, the tick may seem to lie ahead
-    return next((ms for ms in map(_ms, CronSim(line.cron, start, reverse=True)) if ms <= at_ms), None)
+    for tick_ms in filter(lambda ms: ms <= at_ms, map(_ms, CronSim(line.cron, start, reverse=True))):
+        if _local(line, tick_ms - shift_ms).utcoffset() == _local(line, at_ms).utcoffset():
+            return tick_ms
+        # where clocks change by half an hour, cronsim sees ticks backwards that it leaves out forwards
+        found = max(itertools.takewhile(lambda ms: ms <= at_ms, ticks(line, tick_ms - shift_ms)), default=None)
+        if found is not None:
+            return found
+    return None
 
 
 def due_ticks(line: Line, last_ms: int, now_ms: int, catch_up: CatchUp) -> list[int]:

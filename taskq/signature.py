@@ -41,12 +41,14 @@ class Signature(msgspec.Struct, frozen=True):
 
     def bind(self, payload: bytes | None, context: object = None) -> Arguments:
         """The arguments for one call. `payload` is JSON text, None for none. Raises InvalidPayload with a pointer."""
-        named: dict[str, Any] = dict.fromkeys(self.context, context)
-        named.update(self._members(payload))
-        args = tuple(named.pop(name) for name in self.positional_only if name in named)
-        return args, named
+        named = self._members(payload)
+        for name in self.context:
+            named[name] = context
+        if not self.positional_only:
+            return (), named
+        return tuple(named.pop(name) for name in self.positional_only if name in named), named
 
-    def _members(self, payload: bytes | None) -> Mapping[str, Any]:
+    def _members(self, payload: bytes | None) -> dict[str, Any]:
         if payload is None and self.whole is not None and not self.required:
             return {}
         text = payload if payload is not None else (b"null" if self.whole else b"{}")
@@ -55,7 +57,7 @@ class Signature(msgspec.Struct, frozen=True):
         value = _decode(text, self.model)
         if self.whole is not None:
             return {self.whole: value}
-        named = {name: getattr(value, name) for name in value.__struct_fields__}
+        named = msgspec.structs.asdict(value)
         return {**self._rest(text, named), **named} if self.open_ended else named
 
     def _rest(self, text: bytes, named: Mapping[str, Any]) -> dict[str, Any]:

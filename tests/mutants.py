@@ -246,9 +246,6 @@ LISTS = [
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
     lua("enqueue: repeat stored again", "lib/earlier", "if stored[1] then", "if false then", "enqueue"),
-    lua("enqueue alike: repeat stored again", "lib/alike", "if stored[1] then", "if false then", "enqueue"),
-    lua("enqueue alike: new tasks not set aside", "lib/alike", "  -- include aside\n", "", "enqueue"),
-    lua("enqueue alike: no bell", "enqueue_alike", "if priority ~= 'normal' then", "if false then", "enqueue"),
     lua("cancel: left in pending", "lib/withdraw", "redis.call('LREM', list, -1, id) == 0", "true", "cancel"),
     lua(
         "cancel: left with its worker",
@@ -344,7 +341,6 @@ STATS = [
         "stats",
     ),
     lua("stats: a wait counted from the beginning of time", "lib/tally", "(tonumber(ready_at) or began)", "1", "stats"),
-    lua("stats: accepted tasks that are alike not counted", "enqueue_alike", "type_, count)", "type_, 0)", "enqueue"),
     lua("stats: accepted tasks not counted", "enqueue", "tally_stored()\n", "", "stats"),
     lua(
         "stats: a cancelled attempt counted as a wait",
@@ -354,6 +350,20 @@ STATS = [
         "stats",
     ),
     lua("stats: durations not summed", "lib/tally", "if ran > 0 then", "if false then", "stats"),
+    lua("fold: counters added and not taken", "fold", "moved + redis.call('HDEL', aside, found[2][i])", "moved + 1", "fold"),
+    lua("fold: one under way overwritten", "fold", " and redis.call('EXISTS', aside) == 0 then", " then", "fold"),
+    lua("fold: before the minute is over", "fold", "if known ~= minute and", "if", "fold"),
+    lua("fold: minutes never expire", "lib/grow", "redis.call('EXPIRE', hash, unit[2])", "local _ = unit[2]", "fold"),
+    lua("fold: names without end", "lib/grow", "> most then", "> 1000 * most then", "fold"),
+    lua("fold: waits left out of the totals", "lib/grow", "  if waited then", "  if false then", "fold"),
+    python(
+        "history: what is not folded yet left out",
+        "queue/history",
+        "if fields and each.first",
+        "if False and each.first",
+        "fold",
+    ),
+    python("stats: what is being folded left out", "queue/stats", '("", ":aside", ":total")', '("", ":total")', "fold"),
     lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
 ]
 

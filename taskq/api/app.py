@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import falcon
 from falcon.routing import CompiledRouter
 
@@ -24,7 +26,8 @@ from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
 from taskq.api.types import TypeItem, Types
 from taskq.api.workers import WorkerItem, Workers
 
-App = falcon.App[falcon.Request, falcon.Response]
+if TYPE_CHECKING:  # not at run time: those who instrument falcon put another class there, which takes no parameters
+    App = falcon.App[falcon.Request, falcon.Response]
 
 
 def create_app(context: ApiContext) -> App:

@@ -33,7 +33,7 @@ from taskq.api.query import Query
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import NEW_TASK, Members, new_task
 from taskq.api.tasks import NEW_TASK_REFUSALS
-from taskq.api.traces import TRACEPARENT, TRACESTATE, logged, read_trace
+from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
 from taskq.api.views import enqueued_task, task_view
 from taskq.errors import QueueError, UniqueKeyTaken
 from taskq.ids import derived_ids, new_id
@@ -142,12 +142,12 @@ class TaskBatch:
         planned = plan(batch, self._context, base := new_id())
         if batch.whole:
             check_whole(planned)
-        if trace := read_trace(req):
-            planned = [_traced(new, trace) for new in planned]
         again = False
         if key is not None:
             planned, again = self._as_repeat(req, key, batch, planned, base)
-        outcomes = self._store_whole(planned) if batch.whole else self._store_each(planned)
+        with enqueueing(req, [new for new in planned if isinstance(new, NewTask)]) as trace:
+            planned = [_traced(new, trace) for new in planned] if trace else planned
+            outcomes = self._store_whole(planned) if batch.whole else self._store_each(planned)
         self._answer(req, resp, batch, outcomes, again=again)
 
     def _as_repeat(

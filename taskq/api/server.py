@@ -8,16 +8,18 @@ from __future__ import annotations
 import copy
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.server import create_server
 
-from taskq.api.app import App
 from taskq.api.context import ApiSettings
 from taskq.api.framing import MAX_HEADER_BYTES
 from taskq.api.wire import Channel
 from taskq.log import emit
+
+if TYPE_CHECKING:
+    from taskq.api.app import App
 
 STOP_LIMIT_S = 5.0
 """How long requests that are being handled may still take once the server is told to end."""

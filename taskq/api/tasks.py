@@ -17,7 +17,7 @@ from taskq.api.listing import PARAMETERS, Listing, next_link, read_listing
 from taskq.api.longpoll import PREFER, WAIT, Patience, Waits, read_patience
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
-from taskq.api.traces import TRACEPARENT, TRACESTATE, logged, read_trace
+from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
@@ -105,9 +105,9 @@ class Tasks:
         if key is not None:
             task_id, queue, again = resolve(self._context, req, key, body, (new.id, new.queue))
             new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)
-        if trace := read_trace(req):
-            new = msgspec.structs.replace(new, trace=trace)
-        enqueued = self._context.inspector.queue(new.queue).enqueue(new)
+        with enqueueing(req, [new]) as trace:
+            new = msgspec.structs.replace(new, trace=trace) if trace else new
+            enqueued = self._context.inspector.queue(new.queue).enqueue(new)
         event = "task.replayed" if again else "task.enqueued"
         emit(event, **logged(new), request_id=req.context.request_id)
         if again:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import falcon
 
+from taskq import spans
 from taskq.api.describe import Parameter
 from taskq.task import NewTask, Task
 from taskq.tracecontext import TraceContext, trace_context
@@ -26,9 +29,18 @@ TRACESTATE = Parameter(
 )
 
 
-def read_trace(req: falcon.Request) -> TraceContext | None:
-    """The trace that a request belongs to, if it says so."""
-    return trace_context(req.get_header("traceparent"), req.get_header("tracestate"))
+def enqueueing(req: falcon.Request, news: Sequence[NewTask]) -> AbstractContextManager[TraceContext | None]:
+    """Around the storing of what a request submits; the value is the trace context to store with each of the tasks."""
+    # an instrumented server has read the headers, and the span that it made is current
+    given = None if spans.in_span() else trace_context(req.get_header("traceparent"), req.get_header("tracestate"))
+    queues, types = {new.queue for new in news}, {new.type for new in news}
+    return spans.enqueueing(
+        given,
+        queue=queues.pop() if len(queues) == 1 else None,
+        type_=types.pop() if len(types) == 1 else None,
+        task_id=news[0].id if len(news) == 1 else None,
+        count=len(news),
+    )
 
 
 def logged(task: NewTask | Task) -> dict[str, Any]:

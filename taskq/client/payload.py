@@ -11,16 +11,11 @@ import msgspec
 from taskq.errors import InvalidPayload
 from taskq.signature import Signature
 
-Check = Callable[[bytes | None], None]
-"""What raises InvalidPayload for a payload that a handler would not take."""
-
-_encode = msgspec.json.Encoder().encode
-
 
 def encode_payload(value: Any) -> bytes:
     """A value as JSON text. Raises InvalidPayload for what JSON cannot say."""
     try:
-        text = _encode(value)
+        text = msgspec.json.encode(value)
         if b"null" in text:
             # msgspec writes null for NaN and the infinities, which the handler would then get as None
             json.dumps(msgspec.to_builtins(value), allow_nan=False)
@@ -29,14 +24,13 @@ def encode_payload(value: Any) -> bytes:
     return text
 
 
-def encode_payloads(values: Iterable[Any], check: Check | None) -> list[bytes]:
+def encode_payloads(values: Iterable[Any], check: Callable[[bytes], None]) -> list[bytes]:
     """Each of the values as JSON text that `check` takes. Raises InvalidPayload, whose pointer begins with the index."""
     texts = []
     for at, value in enumerate(values):
         try:
             text = encode_payload(value)
-            if check is not None:
-                check(text)
+            check(text)
         except InvalidPayload as error:
             raise InvalidPayload(error.detail, f"/{at}{error.pointer}") from error
         texts.append(text)

@@ -32,6 +32,7 @@ from taskq.maintenance.messages import (
 from taskq.maintenance.operations import Operator
 from taskq.maintenance.reports import Reporter, Seats
 from taskq.maintenance.schedules import Timekeeper
+from taskq.queue import history
 from taskq.queue.inspect import Inspector
 from taskq.queue.operations import Operations
 from taskq.queue.queue import BATCH, Queue
@@ -46,6 +47,7 @@ PUBLISH_EVERY_S = 10.0
 TRIM_EVERY_S = 5.0
 OPERATE_EVERY_S = 0.5
 FSYNC_EVERY_S = 1.0
+FOLD_EVERY_S = 10.0
 QUEUES_EVERY_S = 2.0
 LINGER_S = 60.0
 """How long the list of a worker that ended without taking leave is watched: a command of its may still be on its way."""
@@ -112,6 +114,7 @@ class Maintenance:
             Duty("promote", PROMOTE_EVERY_S, self.promote),
             Duty("expire", EXPIRE_EVERY_S, self.expire),
             Duty("trim", TRIM_EVERY_S, self.trim),
+            Duty("fold", FOLD_EVERY_S, self.fold),
             Duty("operate", OPERATE_EVERY_S, Operator(Operations(inspector)).operate),
         ]
         if timekeeper is not None:
@@ -199,6 +202,11 @@ class Maintenance:
         """End waiting tasks whose time to start is over, whether or not a worker is free to find them."""
         more = [self.inspector.queue(name).expire() for name in self.queues]
         return any(more)
+
+    def fold(self) -> bool | float:
+        """Put what was counted in the minute that is over where it belongs in time; the next turn is when this one is."""
+        found = [history.fold(self.inspector.queue(name)) for name in self.queues]
+        return any(more for more, _ in found) or min((rest_s for _, rest_s in found), default=FOLD_EVERY_S)
 
     def trim(self) -> bool:
         """Remove tasks that ended longer ago than they are kept."""

@@ -36,7 +36,7 @@ from redis.exceptions import (
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
 from taskq.queue.clients import client
-from taskq.queue.line import Line, Lines, evalsha
+from taskq.queue.line import Line, Lines
 from taskq.queue.scripts import Script
 
 COMMAND_TIMEOUT_S = 5.0
@@ -120,35 +120,23 @@ class Link:
         QueueUnavailable when patience ends, QueueFull and QueueRefused at once.
         """
         deadline = time.monotonic() + self._patience_s
-        try:
-            result = action(self.redis)
-        except (RedisError, OSError) as error:
-            return self._again(action, error, deadline)
-        if self._down_since is not None:
-            self._note_up(self._down_since)
-        return result
-
-    def _again(self, action: Callable[[redis.Redis], T], error: Exception, deadline: float) -> T:
-        """`run` after the first error."""
         wait_s = 0.02
         while True:
-            ours = translate(error, self._hint)
-            if not isinstance(ours, QueueUnavailable):
-                raise ours from error
-            self._note_down(ours)
-            self.disconnect()
-            if self._give_up() or time.monotonic() + wait_s > deadline:
-                raise ours from error
-            time.sleep(wait_s * random.uniform(0.5, 1.5))
-            wait_s = min(wait_s * 2, 1.0)
             try:
                 result = action(self.redis)
-            except (RedisError, OSError) as another:
-                error = another
+            except (RedisError, OSError) as error:
+                ours = translate(error, self._hint)
+                if not isinstance(ours, QueueUnavailable):
+                    raise ours from error
+                self._note_down(ours)
+                self.disconnect()
+                if self._give_up() or time.monotonic() + wait_s > deadline:
+                    raise ours from error
             else:
-                if self._down_since is not None:
-                    self._note_up(self._down_since)
+                self._note_up()
                 return result
+            time.sleep(wait_s * random.uniform(0.5, 1.5))
+            wait_s = min(wait_s * 2, 1.0)
 
     def once(self, action: Callable[[redis.Redis], object]) -> bool:
         """Perform `action` at most once, whether or not it is safe to repeat; False when it is not known to have happened.
@@ -163,20 +151,7 @@ class Link:
 
     def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
-        return self.packed(script, evalsha(script, keys, args))
-
-    def packed(self, script: Script, command: bytes) -> Any:
-        """Run a script that is safe to repeat by a packed command; see `script`."""
-        deadline = time.monotonic() + self._patience_s
-        try:
-            reply = self._lines.get().exchange(command)
-        except (RedisError, OSError) as error:
-            if classify(error) is Trouble.RELOAD:
-                return self.run(lambda _: evaluate(self._lines.get(), script, command))
-            return self._again(lambda _: evaluate(self._lines.get(), script, command), error, deadline)
-        if self._down_since is not None:
-            self._note_up(self._down_since)
-        return reply
+        return self.run(lambda _: evaluate(self._lines.get(), script, keys, args))
 
     def hash(self, key: str) -> dict[bytes, bytes]:
         """The fields of a hash; none where there is no hash. See `run` for how long it may take and what it raises."""
@@ -192,20 +167,20 @@ class Link:
 
         return self.run(action)
 
-    def stream(self, script: Script, commands: Sequence[Callable[[], bytes]]) -> list[Any]:
-        """Run a script by the packed commands that each of `commands` makes; the replies in order.
+    def scripts(self, script: Script, keys: Sequence[str], runs: Sequence[Callable[[], Sequence[Any]]]) -> list[Any]:
+        """Run a script once with the arguments that each of `runs` makes; the replies in order.
 
-        The script must be safe to repeat: after an error it goes on with the first command whose reply has not come. See
-        `run` for how long each may take and what it raises.
+        The script must be safe to repeat: after an error it goes on with the first run whose reply has not come. See `run`
+        for how long each may take and what it raises.
         """
         replies: list[Any] = []
 
         def action(_: redis.Redis) -> None:
             line = self._lines.get()
-            missing = commands[len(replies) :]
+            missing = runs[len(replies) :]
             # The first one finds out whether the server knows the script. What has been added before an error stays.
-            replies.extend(evaluate(line, script, make()) for make in missing[:1])
-            replies.extend(line.stream(make() for make in missing[1:]))
+            replies.extend(evaluate(line, script, keys, make()) for make in missing[:1])
+            replies.extend(line.stream(script, keys, (make() for make in missing[1:])))
 
         self.run(action)
         return replies
@@ -268,17 +243,17 @@ class Link:
             self._down_since = time.monotonic()
             emit("queue.unavailable", logging.WARNING, str(error))
 
-    def _note_up(self, down_since: float) -> None:
-        emit("queue.recovered", duration_s=round(time.monotonic() - down_since, 3))
-        self._down_since = None
+    def _note_up(self) -> None:
+        if self._down_since is not None:
+            emit("queue.recovered", duration_s=round(time.monotonic() - self._down_since, 3))
+            self._down_since = None
 
 
-def evaluate(line: Line, script: Script, command: bytes) -> Any:
-    """Run a script by its packed command, loading it first where the server does not have it (new, restarted, failed over,
-    flushed)."""
+def evaluate(line: Line, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """EVALSHA, loading the script first where the server does not have it (new, restarted, failed over, flushed)."""
     try:
-        return line.exchange(command)
+        return line.evaluate(script, keys, args)
     except ResponseError as error:
         if classify(error) is not Trouble.RELOAD:
             raise
-        return line.load(script, command)
+        return line.load(script, keys, args)

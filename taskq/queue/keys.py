@@ -34,7 +34,11 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :unreadable              zset    ids whose record this version cannot read, by the moment that was noticed
     :reply:<token>           string  what a call was answered, as JSON, in case that its reply was lost; expires
     :reaper                  string  when a reaper last looked, ms
-    :stats                   hash    what became of attempts, `<event>:<part>:<type>` to how often; `queue/stats.py` knows it
+    :stats                   hash    what happened since the last fold, by `<event>:<part>:<type>`; `queue/stats.py` knows it
+    :stats:aside             hash    what is being folded, and the `minute` to which it belongs
+    :stats:total             hash    what happened before, with the same fields
+    :stats:minute            string  the last minute that was begun, from the epoch
+    :stats:minute:<n> :stats:hour:<n>  hash  what happened then, `<event>:<type>`; `queue/history.py` knows it; they expire
     :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
 
     outside any queue

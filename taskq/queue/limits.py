@@ -5,16 +5,14 @@ All functions raise QueueUnavailable or QueueRefused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from taskq.limits import Limit, Limits
-from taskq.queue.keys import PARKED_RANK
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
-from taskq.task import Priority, Task
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,41 +66,22 @@ def uses_of(queue: Queue) -> dict[str, Use]:
     return {type_: Use(limit, *counts[2 * at : 2 * at + 2]) for at, (type_, limit) in enumerate(limits.items())}
 
 
-def bound_of(queue: Queue, task: Task) -> Bound | None:
-    """What the limits of the type of a pending task leave for it; None for a type without any."""
-    keys = queue.keys
-    stored, rank, higher = _trip(
-        queue,
-        lambda pipe: (
-            pipe.hget(keys.limits, task.type),
-            pipe.zrank(keys.parked(task.type), task.id),
-            pipe.zcount(keys.parked(task.type), "-inf", f"({list(Priority).index(task.priority) * PARKED_RANK}"),
-        ),
-    )
-    if stored is None:
+def bound_from_reply(reply: Sequence[Any]) -> Bound | None:
+    """What standing.lua answers about the limits of a type; None for a type without any."""
+    if not reply:
         return None
+    stored, now_ms, running, last, newest, first, rank, higher = reply
     limit = Limit.read(stored)
-    places, starts = f"{keys.limits}:places:{task.type}", f"{keys.limits}:starts:{task.type}"
-    now, running, last, newest, first = _trip(
-        queue,
-        lambda pipe: (
-            pipe.time(),
-            pipe.zcard(places),
-            pipe.zrange(places, -1, -1, withscores=True),
-            pipe.lindex(starts, 0),
-            pipe.lindex(starts, max(0, limit.rate.count - 1)),
-        ),
-    )
-    next_ms = None if first is None else int(first) + round(limit.rate.period_s * 1000) + 1
-    waits = limit.rate.count > 0 and next_ms is not None and next_ms > now[0] * 1000 + now[1] // 1000
+    next_ms = int(first) + round(limit.rate.period_s * 1000) + 1 if first else None
+    waits = limit.rate.count > 0 and next_ms is not None and next_ms > now_ms
     return Bound(
         limit=limit,
         running=running,
-        full_since_ms=int(last[0][1]) if last else None,
-        started_ms=int(newest) if newest is not None else None,
+        full_since_ms=int(last) if last else None,
+        started_ms=int(newest) if newest else None,
         next_ms=next_ms if waits else None,
-        ahead=rank,
-        higher=None if rank is None else higher,
+        ahead=None if rank < 0 else rank,
+        higher=None if rank < 0 else higher,
     )
 
 

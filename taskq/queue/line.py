@@ -7,6 +7,9 @@ after: what is wrong with it shows in a reply or in the lack of one, which `conn
 from __future__ import annotations
 
 import os
+import socket
+import ssl
+import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,22 +17,35 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.exceptions import (
-    ConnectionError,  # noqa: A004 - redis-py's own name
-    InvalidResponse,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as LateError
 
 from taskq.queue.scripts import Script
 
-RECEIVED_BYTES = 65536
-"""What is read at once."""
-
 _TEXT = (bytes, str)
-_INCOMPLETE = False
-"""What hiredis says when there is no whole reply yet; no reply is that."""
+_READ_BYTES = 1 << 14
+_forks = 0
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class FixedKeys(tuple[str, ...]):
+    """Keys with which a script is run again and again: they are packed once."""
+
+    def __new__(cls, keys: Iterable[str]) -> FixedKeys:
+        """Remembers, by script, what stands before its arguments."""
+        made = super().__new__(cls, keys)
+        made.heads = {}
+        return made
+
+    heads: dict[str, bytes]
 
 
 class Line:
@@ -40,25 +56,24 @@ class Line:
     """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        self.pid = os.getpid()
+        self.forks = _forks
         self.owed = 0
         self._connection = connect()
-        self._socket: Any = None
-        self._reader: Any = None
+        self._wire: Any = None
 
     def call(self, *words: Any) -> Any:
         """Run one command. Raises redis-py's errors."""
-        return self.exchange(packed(words))
-
-    def exchange(self, command: bytes) -> Any:
-        """Run one command that is packed. Raises redis-py's errors (NoScriptError for an unknown script) and OSError."""
-        self._send(command, 1)
+        self._send(_packed(words))
         return self._read()
 
-    def load(self, script: Script, command: bytes) -> Any:
-        """Make a script known to the server and run the command, which needs it. Both arrive as one: no SCRIPT FLUSH comes
-        in between."""
-        self._send(packed(("SCRIPT", "LOAD", script.text)) + command, 2)
+    def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script that the server is expected to know. Raises redis-py's errors, NoScriptError among them."""
+        self._send(_evalsha(script, keys, args))
+        return self._read()
+
+    def load(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Make a script known to the server and run it. Both arrive as one: no SCRIPT FLUSH comes in between."""
+        self._send(_packed(("SCRIPT", "LOAD", script.text)), _evalsha(script, keys, args))
         refused: ResponseError | None = None
         try:
             self._read()
@@ -69,13 +84,13 @@ class Line:
         except NoScriptError as error:
             raise refused or error from None  # why it is still not known
 
-    def stream(self, commands: Iterable[bytes]) -> Iterator[Any]:
-        """Run packed commands and yield the replies in order.
+    def stream(self, script: Script, keys: Sequence[str], runs: Iterable[Sequence[Any]]) -> Iterator[Any]:
+        """Run a script once with each of the arguments and yield the replies in order.
 
-        While the server is busy with one the next one is made and sent, so that neither waits for the other.
+        While the server is busy with one run the next one is made and sent, so that neither waits for the other.
         """
-        for command in commands:
-            self._send(command, 1)
+        for args in runs:
+            self._send(_evalsha(script, keys, args))
             if self.owed > 1:
                 yield self._read()
         while self.owed:
@@ -85,52 +100,103 @@ class Line:
         """Close the connection. In a child of the process that opened it, only the child's copy is closed."""
         self._connection.disconnect()
 
-    def _send(self, commands: bytes, count: int) -> None:
-        if self._socket is None:
-            self._connect()
-        self.owed += count
-        self._socket.sendall(commands)
+    def _send(self, *commands: bytes) -> None:
+        wire = self._wire
+        if wire is None:
+            self._connection.connect()  # not left to what sends: behind Sentinel that would not ask for the primary
+            wire = self._wire = _wire(self._connection)
+        self.owed += len(commands)
+        wire.send(commands[0] if len(commands) == 1 else b"".join(commands))
 
     def _read(self) -> Any:
-        reader = self._reader
-        reply = reader.gets()
-        while reply is _INCOMPLETE:
-            received = self._socket.recv(RECEIVED_BYTES)
-            if not received:
-                raise ConnectionError("the server closed the connection")
-            reader.feed(received)
-            reply = reader.gets()
+        try:
+            reply = self._wire.read()
+        except ResponseError:
+            self.owed -= 1  # the reply is an error, but it has been read
+            raise
         self.owed -= 1
-        if isinstance(reply, RedisError):
-            raise reply  # it has been read
         return reply
 
-    def _connect(self) -> None:
-        """redis-py connects, asks sentinels for the primary, logs in and encrypts; from then on its socket is used as it is:
-        to send and to receive through redis-py costs half as much as a script."""
-        connection = self._connection
-        connection.connect()
-        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=connection._parser.parse_error)
-        self._socket = connection._sock
+
+class _Wire:
+    """The way to the server that redis-py offers: for sockets that are more than a socket (TLS)."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def send(self, packed: bytes) -> None:
+        """Send what is packed already. Raises redis-py's errors."""
+        self._connection.send_packed_command([packed], check_health=False)
+
+    def read(self) -> Any:
+        """The next reply. Raises redis-py's errors, also those that the server answers."""
+        return self._connection.read_response()
 
 
-def evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:
-    """The packed command that runs a script which the server knows."""
-    return packed(("EVALSHA", script.sha, len(keys), *keys, *args))
+class _Plain(_Wire):
+    """A plain socket, without redis-py between it and us: the kernel keeps the time-out, so that nothing is polled."""
+
+    def __init__(self, connection: Any, plain: socket.socket) -> None:
+        super().__init__(connection)
+        self._socket = plain
+        self._reader: Any = hiredis.Reader(notEnoughData=Ellipsis)
+        self._buffer = bytearray(_READ_BYTES)
+        timeout_s = connection.socket_timeout or 0.0
+        limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+        plain.settimeout(None)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def send(self, packed: bytes) -> None:
+        try:
+            self._socket.sendall(packed)
+        except BlockingIOError as error:
+            raise LateError("the server took no command in time") from error
+        except OSError as error:
+            raise LostError(f"a command could not be sent: {error}") from error
+
+    def read(self) -> Any:
+        reader = self._reader
+        try:
+            while (reply := reader.gets()) is Ellipsis:
+                size = self._socket.recv_into(self._buffer)
+                if size == 0:
+                    raise LostError("the server closed the connection")
+                reader.feed(self._buffer, 0, size)
+        except BlockingIOError as error:
+            raise LateError("no reply came in time") from error
+        except (OSError, hiredis.ProtocolError) as error:
+            raise LostError(f"no reply could be read: {error}") from error
+        if reply.__class__ is hiredis.ReplyError:
+            raise self._connection._parser.parse_error(str(reply))
+        return reply
 
 
-def packed(words: Sequence[Any]) -> bytes:
-    """A command as the server reads it."""
+def _wire(connection: Any) -> _Wire:
+    plain = connection._sock
+    return _Wire(connection) if isinstance(plain, ssl.SSLSocket) else _Plain(connection, plain)
+
+
+def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:
+    if keys.__class__ is not FixedKeys:
+        return _packed(("EVALSHA", script.sha, len(keys), *keys, *args))
+    heads = keys.heads
+    head = heads.get(script.sha)
+    if head is None:
+        head = heads[script.sha] = _words(("EVALSHA", script.sha, len(keys), *keys))
+    return b"*%d\r\n%b%b" % (3 + len(keys) + len(args), head, _words(args))
+
+
+def _packed(words: Sequence[Any]) -> bytes:
     # hiredis would turn numbers into text itself, and crashes when the exception of a time limit comes at that moment.
     texts: Any = tuple([word if word.__class__ in _TEXT else str(word) for word in words])
-    command: bytes = hiredis.pack_command(texts)
-    return command
+    packed: bytes = hiredis.pack_command(texts)
+    return packed
 
 
-def opened(words: Sequence[Any], more: int) -> bytes:
-    """The beginning of a packed command with `more` words than these; each of those is to follow as `counted`."""
-    rest = packed(words).partition(b"\r\n")[2]
-    return b"*%d\r\n%b" % (len(words) + more, rest)
+def _words(words: Sequence[Any]) -> bytes:
+    """The words of a command without the line that counts them."""
+    return _packed(words).partition(b"\r\n")[2]
 
 
 class Lines:
@@ -145,7 +211,7 @@ class Lines:
     def get(self) -> Line:
         """A line for the calling thread; it connects when something is sent."""
         line: Line | None = getattr(self._own, "line", None)
-        if line is not None and not line.owed and line.pid == os.getpid():
+        if line is not None and not line.owed and line.forks == _forks:
             return line
         self.drop()
         line = self._own.line = Line(self._connect)

@@ -17,6 +17,7 @@ from taskq.log import emit
 from taskq.queue.answers import ANY, Enqueued, Guard, Reaped, Stop
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
+from taskq.queue.line import FixedKeys
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
 from taskq.queue.reports import Reports
 from taskq.queue.scripts import load
@@ -42,8 +43,9 @@ class Queue:
         self.keys = Keys(prefix, name)
         self.reports = Reports(link, self.keys)
         self._unanswered = Unanswered()
-        self.announced = False
-        self._claims: dict[str, tuple[str, ...]] = {}
+        self._announced = False
+        self._claims: dict[str, FixedKeys] = {}
+        self._completes: dict[str, FixedKeys] = {}
 
     # -- producers
 
@@ -159,7 +161,7 @@ class Queue:
     ) -> tuple[Verdict, Attempt | None]:
         """Store the result (JSON text) of an attempt and, if asked, claim the next task in the same trip."""
         args = [worker_id, attempt.id, attempt.attempt, result, "1" if claim_next else "0"]
-        reply = self.link.script(load("complete"), (*self._claim_keys(worker_id), self.keys.completed), args)
+        reply = self.link.script(load("complete"), self._complete_keys(worker_id), args)
         verdict = _VERDICTS[reply[0]]
         if not claim_next:
             return verdict, None
@@ -264,9 +266,9 @@ class Queue:
 
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
-        if not self.announced:
+        if not self._announced:
             self._script("announce", "queues", args=[self.name])
-            self.announced = True
+            self._announced = True
 
     # -- helpers
 
@@ -280,15 +282,21 @@ class Queue:
     def _lists() -> tuple[str, str, str]:
         return ("pending", "high", "low")
 
-    def _claim_keys(self, worker_id: str) -> tuple[str, ...]:
+    def _complete_keys(self, worker_id: str) -> FixedKeys:
+        found = self._completes.get(worker_id)
+        if found is None:
+            found = self._completes[worker_id] = FixedKeys((*self._claim_keys(worker_id), self.keys.completed))
+        return found
+
+    def _claim_keys(self, worker_id: str) -> FixedKeys:
         """The same for every claim of a worker, so they are put together once."""
         found = self._claims.get(worker_id)
         if found is None:
             keys = self.keys
-            found = self._claims[worker_id] = (
+            found = self._claims[worker_id] = FixedKeys((
                 keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.leases, keys.task_prefix,
                 keys.unreadable, keys.failed, keys.limits, keys.paused, keys.stats,
-            )  # fmt: skip
+            ))  # fmt: skip
         return found
 
     def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:

@@ -4,11 +4,13 @@ A field of `:stats` is `<event>:<part>:<type>`. An event is a verb that ends an 
 crash, cancel, delete), whose part is the buckets of the attempt's duration and of the wait before it, as `<run>.<wait>`,
 or `ms` for the sum of durations; `expire` and `bury` (a task ended as failed because of its time, or of its crashes), and
 `cancel` of a task that waited, whose part is `end`; `die`, whose part is the signal, `exit` or `silent`; or `enqueue`,
-whose part is `in`. The type is empty for those beyond the room that the counters have. Numbers only ever grow.
+whose part is `in`. Of the totals the part is `<run>` alone, and the wait is that of the event `start`. The type is empty
+for those beyond the room that the counters have. Numbers only ever grow.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -82,12 +84,27 @@ class Counted(NamedTuple):
 
 def counted(inspector: Inspector, queue: str) -> Counted:
     """Read the counters of a queue in one step. Raises QueueUnavailable or QueueRefused."""
+    return from_hash(counters(inspector, queue))
+
+
+def counters(inspector: Inspector, queue: str) -> Counter[bytes]:
+    """The fields as they are counted, since the beginning: the totals, and what is not folded into them yet."""
     key = inspector.queue(queue).keys.stats
-    fields: Any = inspector.link.run(lambda client: client.hgetall(key))
-    return from_hash(fields)
+
+    def action(client: Any) -> list[dict[bytes, bytes]]:
+        pipe = client.pipeline(transaction=True)
+        for part in ("", ":aside", ":total"):
+            pipe.hgetall(key + part)
+        return list(pipe.execute())
+
+    found: Counter[bytes] = Counter()
+    for fields in inspector.link.run(action):
+        for field, number in fields.items():
+            found[field] += int(number)
+    return found
 
 
-def from_hash(fields: Mapping[bytes, bytes]) -> Counted:
+def from_hash(fields: Mapping[bytes, bytes | int]) -> Counted:
     """The counters that a hash holds; a field that is none of ours is left out."""
     found = Counted({}, {}, {}, {}, {})
     for field, value in fields.items():
@@ -100,11 +117,13 @@ def from_hash(fields: Mapping[bytes, bytes]) -> Counted:
             found.ends[event, type_] = number
         elif event == "enqueue":
             found.enqueued[type_] = number
+        elif event == "start":
+            found.waits.setdefault(type_, Runs()).put(part, number)
         elif event in OUTCOMES:
             runs = found.runs.setdefault((event, type_), Runs())
             ran, _, waited = part.partition(".")
             if part == "ms":
                 runs.sum_s += number / 1000
-            elif runs.put(ran, number):
+            elif runs.put(ran, number) and waited:
                 found.waits.setdefault(type_, Runs()).put(waited, number)
     return found

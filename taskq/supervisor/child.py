@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import failpoints, hosts, log
+from taskq import failpoints, hosts, log, spans
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.knownhosts import ANY
@@ -129,7 +129,9 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     slot.report(State.IDLE)
     emit("worker.started", pool=pool_name, queue=pool.queue)
     try:
-        sys.exit(WORKER_EXITS[worker.run().reason])
+        ending = worker.run()
+        spans.flush()
+        sys.exit(WORKER_EXITS[ending.reason])
     except Exception:
         capture.release()
         raise
@@ -213,6 +215,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
     server = Server(app, service.sock, settings)
     signal.signal(STOP_SIGNAL, lambda *_: server.stop())
     server.run()
+    spans.flush()
     sys.exit(0)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
+from taskq.log import TASK_LOGGER
 from taskq.task import Attempt
 from taskq.worker.control import Reporter
 
@@ -31,8 +33,14 @@ class Context:
         self.traceparent = attempt.trace.traceparent if attempt.trace else None
         self.tracestate = attempt.trace.tracestate if attempt.trace else ""
         self._reporter = reporter
-        fields = {**logged(attempt), "worker_id": worker_id}
-        self.log: logging.LoggerAdapter[logging.Logger] = _TaskLog(logging.getLogger("taskq.task"), fields)
+        self._fields = attempt, worker_id
+
+    @cached_property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines bear the task's fields."""
+        attempt, worker_id = self._fields
+        fields = {**logged(attempt, attempt.trace.trace_id if attempt.trace else None), "worker_id": worker_id}
+        return _TaskLog(logging.getLogger(TASK_LOGGER), fields)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tell how far the attempt has come, in units of your own; whoever looks at the task sees it within a second.
@@ -57,10 +65,10 @@ class Context:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
-def logged(attempt: Attempt) -> dict[str, Any]:
+def logged(attempt: Attempt, trace_id: str | None) -> dict[str, Any]:
     """What every log line about an attempt says."""
     fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt}
-    return {**fields, "trace_id": attempt.trace.trace_id} if attempt.trace else fields
+    return {**fields, "trace_id": trace_id} if trace_id else fields
 
 
 class _TaskLog(logging.LoggerAdapter[logging.Logger]):

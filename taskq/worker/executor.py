@@ -18,6 +18,7 @@ from taskq.typeoptions import Options
 from taskq.units import MAX_DURATION_S, parse_duration
 from taskq.worker.context import Context
 from taskq.worker.control import StopReason
+from taskq.worker.forks import EndOfForks
 from taskq.worker.result import ResultError, encode_result
 
 ERROR_MAX = 2_000
@@ -109,7 +110,8 @@ def _call(handler: Handler, attempt: Attempt, context: Context) -> Any:
     args, kwargs = handler.signature.bind(attempt.payload, context)
     if failpoints.ARMED:
         failpoints.hit("P4", attempt.id)
-    return handler.function(*args, **kwargs)
+    with EndOfForks():
+        return handler.function(*args, **kwargs)
 
 
 def _stopped(error: StopTask, attempt: Attempt, options: Options, default_backoff: Backoff) -> Outcome:

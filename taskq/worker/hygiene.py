@@ -8,6 +8,8 @@ children that the task left, and names what cannot be undone: then the worker is
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import ctypes
+import fcntl
 import gc
 import os
 import random
@@ -37,6 +39,18 @@ _WATCHED = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
+_NUMBERS = tuple(map(int, _WATCHED))
+_BLOCK = int(signal.SIG_BLOCK)
+_TIMERS = tuple(map(int, (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)))
+_UNSET = (0.0, 0.0)
+_getitimer = signal.getitimer
+
+_MARK = int(signal.SIGRTMAX)
+"""What the open files of standard output and error bear from the start of a worker: the signal that would tell of input, if
+that was asked for (F_SETSIG). Of all that tells one open file from another it is the cheapest to ask for."""
+
+_STATE_WORDS = 4
+_WORD_BYTES = 4
 
 
 class Baseline:
@@ -48,8 +62,8 @@ class Baseline:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._environ = dict(_environment())
-        self._handlers = [(number, _handler(number)) for number in _WATCHED]
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._handlers = _handlers()
+        self._mask = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._recursion_limit = sys.getrecursionlimit()
         self._threads = threading.active_count()
@@ -57,8 +71,9 @@ class Baseline:
         # our own connections come and go, whatever else is open stays open
         self._kept = _Kept([fd for fd in _descriptors() if not _is_socket(fd)])
         self._count = self._open_count()
-        self._standard = [_identity(fd) for fd in (1, 2)]
-        self._reseed = random.SystemRandom().getrandbits
+        for fd in (1, 2):
+            fcntl.fcntl(fd, fcntl.F_SETSIG, _MARK)
+        self._seed = Seed()
 
     def restore(self) -> str | None:
         """Undo what the last task changed. Returns why the worker must be replaced, or None."""
@@ -80,13 +95,13 @@ class Baseline:
             os.environb.update(self._environ)
 
     def _restore_signals(self) -> None:
-        for number, handler in self._handlers:
-            if _handler(number) is not handler:
+        if _handlers() != self._handlers:
+            for number, handler in zip(_WATCHED, self._handlers, strict=True):
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
-            if signal.getitimer(timer) != (0.0, 0.0):
+        for timer in _TIMERS:
+            if _getitimer(timer) != _UNSET:
                 signal.setitimer(timer, 0)
-        if signal.pthread_sigmask(signal.SIG_BLOCK, ()) != self._mask:
+        if _signal.pthread_sigmask(_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _restore_interpreter(self) -> None:
@@ -98,7 +113,7 @@ class Baseline:
         if sys.gettrace() is not None or sys.getprofile() is not None:
             sys.settrace(None)
             sys.setprofile(None)
-        random.seed(self._reseed(64))
+        self._seed.renew()
         log.restore()
 
     def _damage(self) -> str | None:
@@ -109,12 +124,35 @@ class Baseline:
         gained = self._open_count() - self._count
         if gained > FD_SLACK:
             return f"the task left {gained} descriptors open"
-        if [_identity(fd) for fd in (1, 2)] != self._standard:
+        if fcntl.fcntl(1, fcntl.F_GETSIG) != _MARK or fcntl.fcntl(2, fcntl.F_GETSIG) != _MARK:
             return "the task replaced standard output or standard error"
         return None
 
     def _open_count(self) -> int:
         return _counted(self._listing) or len(_descriptors())
+
+
+class Seed:
+    """The generator behind the functions of `random`: seeded anew after every task that has used it or seeded it.
+
+    Seeding costs more than all else that is restored, and most tasks draw no number. CPython keeps the generator's state in
+    the object itself; the first words of it, which every draw and every seed change, tell whether it was touched. That they
+    are where they are thought to be is tried out; where they are not, every call seeds.
+    """
+
+    def __init__(self) -> None:
+        self._bits = random.SystemRandom().getrandbits
+        self._generator = getattr(random, "_inst", None)
+        self._words = _state_words(self._generator)
+        self._untouched = b""
+
+    def renew(self) -> None:
+        """Let the next number be one that nobody can foresee."""
+        words = self._words
+        if words is not None and words.raw == self._untouched:
+            return
+        random.seed(self._bits(64))
+        self._untouched = words.raw if words is not None else b""
 
 
 class _Kept:
@@ -131,7 +169,7 @@ class _Kept:
 
     def open(self) -> bool:
         """True while all of them are."""
-        return not self._closed() and all(_identity(fd) for fd in self._others)
+        return not self._closed() and all(map(_is_open, self._others))
 
     def _closed(self) -> list[int]:
         return [fd for fd, event in self._poll.poll(0) if event & select.POLLNVAL]
@@ -149,9 +187,27 @@ def _environment() -> dict[bytes, bytes]:
     return encoded
 
 
-def _handler(number: int) -> Any:
-    """What handles a signal. signal.getsignal() makes a member of an enumeration of it, which costs ten times as much."""
-    return _signal.getsignal(number)
+def _handlers() -> list[Any]:
+    """What handles each watched signal. signal.getsignal() makes members of an enumeration of it, which costs ten times as
+    much, as do all functions of `signal` that Python wraps."""
+    return list(map(_signal.getsignal, _NUMBERS))
+
+
+def _state_words(generator: object) -> ctypes.Array[ctypes.c_char] | None:
+    """The position in the state of a generator and the first words of the state, as they are in memory; None if they are not
+    there."""
+    if type(generator) is not random.Random:
+        return None
+    words = (ctypes.c_char * ((1 + _STATE_WORDS) * _WORD_BYTES)).from_address(id(generator) + object.__basicsize__)
+    for tried in range(2):
+        if tried:
+            generator.seed(generator.getrandbits(32))
+            generator.random()
+        _, state, _ = generator.getstate()
+        known = b"".join(word.to_bytes(_WORD_BYTES, sys.byteorder) for word in (state[-1], *state[:_STATE_WORDS]))
+        if words.raw != known:
+            return None
+    return words
 
 
 def _counted(listing: int) -> int:
@@ -170,12 +226,11 @@ def _is_socket(fd: int) -> bool:
         return True  # the descriptor of the listing itself
 
 
-def _identity(fd: int) -> Any:
+def _is_open(fd: int) -> bool:
     try:
-        found = os.fstat(fd)
+        return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0
     except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        return False
 
 
 def _cwd() -> str:

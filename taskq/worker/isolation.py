@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import failpoints
+from taskq import failpoints, spans
 from taskq.children import die_with_parent
 from taskq.deaths import cause_of, crash
 from taskq.task import Crashed, Outcome
@@ -75,5 +75,6 @@ class Isolation:
         finally:
             try:
                 self.flush()
+                spans.flush()
             finally:
                 os._exit(code)

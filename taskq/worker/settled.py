@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from taskq.log import emit
+from taskq.log import emit, is_shown
 from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Released, Retried, Verdict
 
 _EVENTS = {
@@ -27,6 +27,8 @@ def log_settled(
         event, level = _EVENTS[Failed]
     if verdict is Verdict.STALE:
         event, level = "task.stale", logging.WARNING
+    if not is_shown(level):
+        return
     failure = outcome if isinstance(outcome, (Retried, Failed, Crashed)) else None
     emit(
         event,

@@ -15,7 +15,7 @@ from types import FrameType
 import msgspec
 from setproctitle import setproctitle
 
-from taskq import failpoints, log
+from taskq import failpoints, log, spans
 from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, StopTask
 from taskq.hosts import resident_bytes
 from taskq.log import emit
@@ -36,6 +36,9 @@ from taskq.worker.settled import log_settled
 
 BLOCK_S = 1.0
 """How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
+
+KNOWN_MAX = 256
+"""Of how many pairs of a type and a time limit the rules are remembered."""
 
 STOP_SIGNAL = signal.SIGUSR2
 """Sent by the supervisor after it has written a stop order."""
@@ -85,6 +88,7 @@ class Worker:
         self._damage: str | None = None
         self._interruptible = False
         self._limits = Limits(None, None)
+        self._known: dict[tuple[str, float | None], tuple[Options, Limits]] = {}
 
     def run(self) -> Ending:
         """Work until drained, recycled or refused. Main thread only."""
@@ -132,8 +136,7 @@ class Worker:
 
     def _work(self, attempt: Attempt) -> Attempt | None:
         """Run and settle one attempt; returns the next one when the settle claimed it."""
-        options = self.registry.options(attempt.type)
-        self._limits = limits_of(attempt, options, self.defaults)
+        options, self._limits = self._rules(attempt)
         started = time.monotonic()
         self._serial = self.control.begin(
             attempt.id,
@@ -144,8 +147,6 @@ class Worker:
         )
         setproctitle(f"taskq: worker {self.pool} running {attempt.type} {attempt.id}")
         self._titled_idle = False
-        log.set_task(**logged(attempt))
-        emit("task.started", queue=attempt.queue)
         deadline = started + self._limits.timeout_s if self._limits.timeout_s else None
         context = Context(attempt, self.worker_id, deadline, self.control)
         outcome = self._run(attempt, context, options)
@@ -167,7 +168,26 @@ class Worker:
         self.control.end()
         return following
 
+    def _rules(self, attempt: Attempt) -> tuple[Options, Limits]:
+        """The options of a type, and the limits of an attempt; most attempts of a type have the same."""
+        key = attempt.type, attempt.timeout_s
+        rules = self._known.get(key)
+        if rules is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            options = self.registry.options(attempt.type)
+            rules = self._known[key] = options, limits_of(attempt, options, self.defaults)
+        return rules
+
     def _run(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
+        with spans.running(attempt, self.worker_id) as span:
+            log.set_task(**logged(attempt, span.trace_id))
+            emit("task.started", queue=attempt.queue)
+            outcome = self._perform(attempt, context, options)
+            span.ended(outcome)
+        return outcome
+
+    def _perform(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
         def perform() -> Outcome:
             return execute(self.registry, attempt, self.defaults, context, self._set_running)
 

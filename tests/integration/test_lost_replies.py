@@ -21,18 +21,18 @@ from msgspec.structs import replace
 import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.limits import Limit, Limits
-from taskq.queue import gate, repeats, server
-from taskq.queue.alike import STEP, Alike, moments
+from taskq.queue import gate, history, repeats, server, stats
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
-from taskq.queue.limits import bound_of, put_in_force
+from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operations, Rest
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Firing, Schedules
 from taskq.queue.scripts import names
 from taskq.queue.selection import Filter, Walk, select
+from taskq.queue.standing import ask
 from taskq.task import NewTask, Priority, Progress, Status, Task
 from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
@@ -187,6 +187,12 @@ def settling(settle: Settle) -> Callable[[Queue, Any], Any]:
     return lambda queue, attempt: settle(queue, W, attempt)
 
 
+def stands(queue: Queue, task_id: str) -> list[Any]:
+    """What is told about a waiting task, but for the moments."""
+    _, *place, workers, limits = ask(queue, Task(id=task_id, type="echo", queue="default", status=Status.PENDING))
+    return [place, workers[:2], limits[2], limits[6:]]
+
+
 def delete(queue: Queue, task_id: str) -> None:
     """As callers do it: a task that is gone already is as good."""
     with contextlib.suppress(TaskNotFound):
@@ -237,10 +243,10 @@ def take(queue: Queue, fingerprint: str) -> Any:
     return repeats.claim(queue.link, queue.keys.prefix, "key", repeats.Claim("id", "default", True), fingerprint)
 
 
-def alike(queue: Queue, **fields: Any) -> Any:
-    """Two steps of tasks; the replies to the first and to the others come over different ways."""
-    ids = [str(at) for at in range(STEP + 2)]
-    return [moments(answer) for answer in Alike(queue, task("", **fields)).enqueue_many(ids, [b"1"] * len(ids))]
+def minute_over(queue: Queue) -> None:
+    """The minute in which something was counted is over."""
+    ended(queue)
+    queue.link.redis.set(f"{queue.keys.stats}:minute", 1)
 
 
 def count_stale(queue: Queue, _: Any) -> None:
@@ -257,9 +263,6 @@ CASES: Mapping[str, Case] = {
     "complete and claim": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), running),
     "enqueue": Case(one("enqueue"), lambda q, _: q.enqueue_many([task("x"), task("y", delay_s=30), task("z")]), waiting),
     "enqueue low": Case(one("enqueue"), lambda q, _: q.enqueue(task("x", priority=Priority.LOW)), waiting),
-    "enqueue alike": Case(one("enqueue_alike"), lambda q, _: alike(q, priority=Priority.HIGH, expires_in_s=60), waiting),
-    "enqueue alike later": Case(one("enqueue_alike"), lambda q, _: alike(q, delay_s=30), waiting),
-    "enqueue one alike": Case(one("enqueue_alike"), lambda q, _: moments(Alike(q, task("")).enqueue("x", None)), waiting),
     "cancel pending": Case(one("cancel"), lambda q, _: q.cancel("a"), waiting),
     "cancel scheduled": Case(one("cancel"), lambda q, _: q.cancel("d"), waiting),
     "cancel processing": Case(one("cancel"), lambda q, _: q.cancel("c", "why"), running),
@@ -292,11 +295,7 @@ CASES: Mapping[str, Case] = {
     "limit": Case(one("limit"), lambda q, _: put_in_force(q, Limits("one", {"echo": Limit(1)})), running, forgets=True),
     "claim of a limited type": Case(one("claim"), lambda q, _: q.claim(W), limited),
     "complete at a limit": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), limited_running),
-    "bound": Case(
-        ("HGET", "ZRANK", "ZCOUNT", "TIME", "ZCARD", "ZRANGE", "LINDEX"),
-        lambda q, _: bound_of(q, Task(id="a", type="echo", queue="default", status=Status.PENDING)),
-        parked,
-    ),
+    "standing": Case(one("standing"), lambda q, _: stands(q, "a"), parked),
     "cancel parked": Case(one("cancel"), lambda q, _: q.cancel("a"), parked),
     "wait": Case(
         ("BLMOVE", "claim", "complete"), lambda q, _: [wait_and_complete(q, W) for _ in range(EVERY_TIME)], waiting
@@ -353,6 +352,15 @@ CASES: Mapping[str, Case] = {
     "take nothing": Case(one("take"), lambda q, _: operations(q).take("me"), waiting),
     "advance": Case(one("advance"), lambda q, it: operations(q).advance("me", it), taken),
     "end an operation": Case(one("advance"), lambda q, it: operations(q).advance("me", replace(it, rest=None)), taken),
+    "fold": Case(one("fold"), lambda q, _: history.fold(q), minute_over, forgets=True),
+    "read the counters": Case(
+        ("MULTI", "HGETALL", "EXEC"), read(lambda i: sorted(stats.counted(i, "default").attempts().items())), minute_over
+    ),
+    "read the history": Case(
+        ("TIME", "MULTI", "HGETALL", "EXEC"),
+        read(lambda i: history.rates(i, "default", history.Now(i.now_ms()))[0] > 0),
+        minute_over,
+    ),
     "halt": Case(one("halt"), lambda q, it: operations(q).halt("op"), taken),
     "read an operation": Case(("HGETALL", "ZREVRANGE"), lambda q, it: operations(q).newest(), taken),
     "read the clock": Case(one("TIME"), read(lambda i: i.now_ms())),
@@ -447,7 +455,8 @@ def perform(case: Case, proxy: FaultProxy, queue: Queue) -> tuple[Any, Any]:
     now = now_ms(queue)
     keys: Any = sorted(queue.link.redis.scan_iter(match=f"{{{queue.keys.prefix}[:}}]*", count=10_000))
     stored = {key.decode().split("}", 1)[1]: value_of(queue, key) for key in keys if b":reply:" not in key}
-    stored[":stats"] = without_durations(stored.get(":stats", {}))
+    for key in [key for key in stored if key.startswith(":stats") and isinstance(stored[key], dict)]:
+        stored[re.sub(r":[0-9]+$", "", key)] = without_durations(stored.pop(key))
     return plain(msgspec.to_builtins(answer), now), plain(stored, now)
 
 
@@ -455,9 +464,9 @@ def without_durations(stats: Mapping[bytes, bytes]) -> Counter[str]:
     """How often each event was counted, whatever the buckets of the durations."""
     counts: Counter[str] = Counter()
     for field, number in stats.items():
-        event, part, type_ = field.decode().split(":", 2)
-        if part != "ms":
-            counts[f"{event}:{'bucket' if part[0].isdigit() else part}:{type_}"] += int(number)
+        words = ["bucket" if word[:1].isdigit() else word for word in field.decode().split(":")]
+        if words != ["minute"] and "ms" not in words and not words[0].endswith("_ms"):
+            counts[":".join(words)] += int(number)
     return counts
 
 

@@ -12,9 +12,9 @@ import pytest
 from taskq.errors import TaskNotFound, TaskSpared
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
-from taskq.queue.alike import Alike
 from taskq.queue.answers import Guard
 from taskq.queue.ending import end_of
+from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
@@ -165,7 +165,6 @@ def trim(case: Case) -> None:
 VERBS: dict[str, Callable[[Case], Any]] = {
     "announce": lambda case: Queue(case.queue.link, prefix=case.queue.keys.prefix).announce(),
     "enqueue": lambda case: case.queue.enqueue(new(id=case.task_id)),
-    "enqueue_alike": lambda case: Alike(case.queue, new()).enqueue(case.task_id, b"1"),
     "claim": lambda case: case.queue.claim(case.me),
     **{verb: settle_with(verb) for verb in SETTLES},
     "reap dead": lambda case: reap(case.queue, case.me, dead=True),
@@ -200,6 +199,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
         "holder", Operation(id="id", action=ACTION, state="", step=0, created_at_ms=1)
     ),
     "halt": lambda case: operations(case).halt("id"),
+    "fold": lambda case: fold(case.queue),
     "cancel spared": lambda case: spared(case, lambda guard: case.queue.cancel(case.task_id, guard=guard)),
     "delete spared": lambda case: spared(case, lambda guard: case.queue.delete(case.task_id, guard)),
     "requeue spared": lambda case: spared(case, lambda guard: case.queue.requeue(case.task_id, guard=guard)),
@@ -207,7 +207,6 @@ VERBS: dict[str, Callable[[Case], Any]] = {
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("enqueue", "missing"): "pending",
-    ("enqueue_alike", "missing"): "pending",
     **{("claim", state): "processing" for state in ("pending", "released", "claimed")},
     ("claim", "overdue"): "failed",
     **{("expire", state): "failed" for state in ("overdue", "overdue and scheduled")},
@@ -248,6 +247,7 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
         "pause": (keys.paused,),
         "limit": (keys.limits, f"{keys.limits}:known"),
         "stopped": (keys.stops,),
+        "fold": (f"{keys.stats}:minute",),
         "publish": (keys.schedules, keys.seen),
         "plan": (keys.operations, keys.open_operations, keys.operation_prefix + "id"),
         **dict.fromkeys(("fire", "install", "hold"), (keys.schedule(SCHEDULE.name),)),
@@ -297,7 +297,7 @@ def test_an_allowed_pair_lands_in_the_stated_state_and_nowhere_else(
         assert queue.claim(case.me) is None  # the worker that holds the claim drops it when it looks
     landed = status(queue, case.task_id)
     assert (landed or GONE) == ALLOWED[verb, state]
-    stated = stated_places(landed, Priority.NORMAL if verb in ("enqueue", "enqueue_alike", "fire") else priority, verb)
+    stated = stated_places(landed, Priority.NORMAL if verb in ("enqueue", "fire") else priority, verb)
     assert places(queue, case.task_id) == (before if verb == "watch" else stated)
 
 

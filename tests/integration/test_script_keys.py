@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import hiredis
 import pytest
 
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
-from taskq.queue.alike import Alike
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
+from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
@@ -20,7 +19,8 @@ from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
 from taskq.queue.selection import Filter, Walk, select
-from taskq.task import Attempt, Progress, Status
+from taskq.queue.standing import ask
+from taskq.task import Attempt, Progress, Status, Task
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
@@ -29,7 +29,6 @@ from tests.integration.steps import (
     claim,
     enqueued,
     joined,
-    new,
     printed,
     reap,
     schedule,
@@ -44,12 +43,9 @@ class Watched(Link):
         super().__init__(url)
         self.ran: dict[str, list[str]] = {}
 
-    def packed(self, script: Script, command: bytes) -> Any:
-        reader = hiredis.Reader(encoding="utf-8")
-        reader.feed(command)
-        _, _, count, *words = reader.gets()
-        self.ran[script.name] = words[: int(count)]
-        return super().packed(script, command)
+    def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        self.ran[script.name] = list(keys)
+        return super().script(script, keys, args)
 
 
 class Held(Queue):
@@ -92,7 +88,6 @@ def operations(queue: Held) -> Operations:
 CALLS: dict[str, Callable[[Held], Any]] = {
     "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
-    "enqueue_alike": lambda queue: Alike(queue, new()).enqueue("id", None),
     "cancel": lambda queue: queue.cancel(queue.attempt.id),
     "watch": lambda queue: end_of(queue, queue.attempt.id, 0),
     "delete": lambda queue: queue.delete(queue.attempt.id),
@@ -124,10 +119,12 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "unhold": lambda queue: schedules(queue).resume(OFTEN),
     "publish": lambda queue: schedules(queue).publish([OFTEN], forget=False),
     "select": lambda queue: select(queue, queue.keys.tasks, Filter(type="echo"), Walk(None)),
+    "standing": lambda queue: ask(queue, Task(id="a", type="echo", queue="default", status=Status.PENDING)),
     "plan": lambda queue: operations(queue).plan("id", ACTION),
     "take": lambda queue: operations(queue).take("holder"),
     "advance": lambda queue: operations(queue).advance("holder", OPERATION),
     "halt": lambda queue: operations(queue).halt("id"),
+    "fold": fold,
 }
 
 

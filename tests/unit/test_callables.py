@@ -115,9 +115,7 @@ def test_what_can_be_called_with_a_payload_is_a_handler(function: Callable[..., 
     assert function(*args, **kwargs) == "read x"
 
 
-@pytest.mark.parametrize(
-    "function", [traced(shout), staticmethod(shout), Reader().method, functools.lru_cache(shout)], ids=str
-)
+@pytest.mark.parametrize("function", [traced(shout), staticmethod(shout), Reader().method, functools.lru_cache(shout)])
 def test_the_hints_of_whatever_is_inside_are_checked(function: Callable[..., Any]) -> None:
     with pytest.raises(InvalidPayload, match="Expected `str`, got `int` at /text"):
         signature_of(function).bind(b'{"text": 3}')

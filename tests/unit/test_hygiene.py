@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from taskq.worker.hygiene import FD_SLACK, Baseline
+from taskq.worker import hygiene
+from taskq.worker.hygiene import FD_SLACK, Baseline, Seed
 
 
 @pytest.fixture
@@ -47,3 +49,53 @@ def test_where_the_kernel_does_not_count_descriptors_they_are_listed(
     assert baseline.restore() is None
     opened += [os.open("/", os.O_RDONLY) for _ in range(FD_SLACK + 1)]
     assert baseline.restore() == f"the task left {FD_SLACK + 1} descriptors open"
+
+
+@pytest.mark.parametrize("fd", [1, 2])
+def test_a_standard_stream_that_leads_elsewhere_is_noticed(opened: list[int], fd: int) -> None:
+    kept = os.dup(fd)
+    opened += [kept, os.open(os.devnull, os.O_WRONLY)]
+    baseline = Baseline()
+    try:
+        os.dup2(opened[1], fd)
+        assert baseline.restore() == "the task replaced standard output or standard error"
+    finally:
+        os.dup2(kept, fd)
+    assert baseline.restore() is None
+
+
+USES: dict[str, Callable[[], object]] = {
+    "a number": random.random,
+    "a seed": lambda: random.seed(1),
+    "as many words as the state has": lambda: random.getrandbits(624 * 32),
+    "more words": lambda: random.getrandbits(700 * 32),
+    "a state": lambda: random.setstate(random.Random(5).getstate()),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_random_is_seeded_anew_after_any_use(name: str) -> None:
+    seed = Seed()
+    seed.renew()
+    before = random.getstate()
+    USES[name]()
+    left = random.getstate()
+    seed.renew()
+    assert random.getstate() not in (before, left)
+
+
+def test_random_is_left_alone_while_nobody_uses_it() -> None:
+    seed = Seed()
+    seed.renew()
+    before = random.getstate()
+    seed.renew()
+    assert random.getstate() == before
+
+
+def test_where_the_state_of_random_cannot_be_seen_it_is_seeded_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hygiene, "_WORD_BYTES", 8)  # as if it was stored in another form
+    seed = Seed()
+    seed.renew()
+    before = random.getstate()
+    seed.renew()
+    assert random.getstate() != before

@@ -33,6 +33,7 @@ ONLY_IN = {
     "falcon": "api",
     "waitress": "api",
     "prometheus_client": "api",
+    "opentelemetry": "flat",
     "subprocess": "supervisor",
     "multiprocessing": "supervisor",
 }

@@ -1,0 +1,176 @@
+"""What happened when: the counters of a queue by minute and hour, and the fold that puts them there.
+
+The scripts count into `:stats` and know nothing of time. Once a minute maintenance sets that hash aside and adds it to
+`:stats:total`, `:stats:minute:<n>` and `:stats:hour:<n>` (both counted from the epoch), so a task costs nothing more.
+A field of these two is `<event>:<type>`, how often, or `<event>_ms:<type>`, the sum of durations. What is not folded yet is
+read as part of the minute to which it belongs. All of it raises QueueUnavailable or QueueRefused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from taskq.errors import QueueFull
+from taskq.queue.inspect import Inspector
+from taskq.queue.queue import Queue
+from taskq.queue.scripts import load
+from taskq.queue.stats import OUTCOMES
+
+MINUTE_S = 60
+HOUR_S = 3600
+MINUTES_KEPT = 24 * 60
+HOURS_KEPT = 30 * 24
+
+MOST_MOVED = 500
+"""About so many counters are moved by one call of the script."""
+
+ROOM = 400
+"""Counters that a minute, or an hour, of a queue has; about eighty types, and more are counted as one without a name."""
+
+RATE_MINUTES = 5
+
+NAMES: Mapping[str, str] = {
+    **OUTCOMES,
+    "die": "crashed",
+    "enqueue": "enqueued",
+    "expire": "expired",
+    "bury": "buried",
+}
+"""What is told, by the event that the scripts count. `crashed` is an attempt, `buried` a task that failed by such an end."""
+
+ATTEMPTS = frozenset(OUTCOMES.values())
+FAILED = ("failed", "expired", "buried")
+"""What makes a task end as failed."""
+
+
+class Growth:
+    """What happened in some time, by name (see NAMES) and type: how often, and how many ms the attempts ran."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.ms: Counter[tuple[str, str]] = Counter()
+
+    def add(self, other: Growth) -> None:
+        """Count this together with other growth."""
+        self.counts.update(other.counts)
+        self.ms.update(other.ms)
+
+    def sum(self, *names: str) -> int:
+        """How often any of these happened, whatever the type."""
+        return sum(number for (name, _), number in self.counts.items() if name in names)
+
+
+class Slice(NamedTuple):
+    """Some whole hours, or else minutes, from `first` up to but without `end`, counted from the epoch."""
+
+    unit_s: int
+    first: int
+    end: int
+
+
+class Now(NamedTuple):
+    """The moment of a reading on Redis' clock."""
+
+    ms: int
+
+    @property
+    def minute(self) -> int:
+        """The minute, counted from the epoch."""
+        return self.ms // 1000 // MINUTE_S
+
+
+def fold(queue: Queue) -> tuple[bool, float]:
+    """Move some of what has been counted to where it belongs in time. Whether there is more to do at once, and the seconds
+    until the minute is over. A full Redis is left alone: the counters stay where they are."""
+    more, rest_ms = False, MINUTE_S * 1000
+    with suppress(QueueFull):
+        more, rest_ms = queue.link.script(load("fold"), [queue.keys.stats], [MOST_MOVED, ROOM])
+    return bool(more), rest_ms / 1000
+
+
+def growth(inspector: Inspector, queue: str, slices: Sequence[Slice], now: Now) -> dict[int, Growth]:
+    """What happened in each minute or hour of the slices, by the second since the epoch at which that begins; those without
+    anything are left out."""
+    stats = inspector.queue(queue).keys.stats
+    keys = {_key(stats, each.unit_s, at): at * each.unit_s for each in slices for at in range(each.first, each.end)}
+    moving = [key for key in _moving(stats, now) if key in keys]
+    resting = [key for key in keys if key not in moving]
+    found = dict(zip(resting, inspector.pipeline(lambda pipe: [pipe.hgetall(key) for key in resting]), strict=True))
+    *replies, open_, aside = _at_once(inspector, [*moving, stats, f"{stats}:aside"])
+    found |= dict(zip(moving, replies, strict=True))
+    grown = {keys[key]: from_bucket(fields) for key, fields in found.items() if fields}
+    for fields, minute in ((open_, now.minute), (aside, int(aside.get(b"minute", now.minute)))):
+        for each in slices:
+            at = minute * MINUTE_S // each.unit_s
+            if fields and each.first <= at < each.end:
+                grown.setdefault(at * each.unit_s, Growth()).add(from_counters(fields))
+    return grown
+
+
+def rates(inspector: Inspector, queue: str, now: Now) -> tuple[float, float]:
+    """How many tasks came in a second and how many ended, over the last five minutes and the present one so far."""
+    first = now.minute - RATE_MINUTES
+    total = Growth()
+    for grown in growth(inspector, queue, [Slice(MINUTE_S, first, now.minute + 1)], now).values():
+        total.add(grown)
+    seconds = now.ms / 1000 - first * MINUTE_S
+    return total.sum("enqueued") / seconds, total.sum("completed", "cancelled", *FAILED) / seconds
+
+
+def from_bucket(fields: Mapping[bytes, bytes]) -> Growth:
+    """The growth that a minute or an hour holds."""
+    return _growth((*_words(field), int(number)) for field, number in fields.items())
+
+
+def from_counters(fields: Mapping[bytes, bytes]) -> Growth:
+    """The same of counters that are not folded yet, or of the totals."""
+
+    def folded() -> Iterable[tuple[str, str, int]]:
+        for field, number in fields.items():
+            event, _, rest = field.decode("utf-8", "replace").partition(":")
+            part, _, type_ = rest.partition(":")
+            if event not in ("crash", "start"):  # the one is counted as die, the other is how long attempts waited
+                yield f"{event}_ms" if part == "ms" else event, type_, int(number)
+
+    return _growth(folded())
+
+
+def _words(field: bytes) -> tuple[str, str]:
+    words, _, type_ = field.decode("utf-8", "replace").partition(":")
+    return words, type_
+
+
+def _growth(found: Iterable[tuple[str, str, int]]) -> Growth:
+    grown = Growth()
+    for words, type_, number in found:
+        event = words.removesuffix("_ms")
+        if event in NAMES:
+            counter = grown.counts if words == event else grown.ms
+            counter[NAMES[event], type_] += number
+    return grown
+
+
+def _key(stats: str, unit_s: int, at: int) -> str:
+    return f"{stats}:{'minute' if unit_s == MINUTE_S else 'hour'}:{at}"
+
+
+def _moving(stats: str, now: Now) -> list[str]:
+    """The minutes and hours that a fold may be adding to now."""
+    minutes = range(now.minute - 1, now.minute + 1)
+    hours = sorted({minute * MINUTE_S // HOUR_S for minute in minutes})
+    return [*(_key(stats, MINUTE_S, at) for at in minutes), *(_key(stats, HOUR_S, at) for at in hours)]
+
+
+def _at_once(inspector: Inspector, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
+    """Hashes as they are at one moment: a fold in between would be seen twice, or not at all."""
+
+    def action(client: Any) -> list[dict[bytes, bytes]]:
+        pipe = client.pipeline(transaction=True)
+        for key in keys:
+            pipe.hgetall(key)
+        return list(pipe.execute())
+
+    return inspector.link.run(action)
