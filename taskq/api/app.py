@@ -22,6 +22,7 @@ from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.schedules import ScheduleItem, ScheduleList, SchedulePause, ScheduleResume, ScheduleRun
+from taskq.api.stats import Analytics, Stats, Timeseries
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks
 from taskq.api.types import TypeItem, Types
 from taskq.api.workers import WorkerItem, Workers
@@ -63,6 +64,9 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/schedules/{name}/run", ScheduleRun(context))
     app.add_route("/workers", Workers(context))
     app.add_route("/workers/{worker_id}", WorkerItem(context))
+    app.add_route("/stats", Stats(context))
+    app.add_route("/stats/timeseries", Timeseries(context))
+    app.add_route("/analytics", Analytics(context))
     app.add_route("/metrics", Metrics(context))
     app.add_route("/health", Health(context))
     app.add_route("/health/live", Live())

@@ -33,6 +33,10 @@ class Query:
             self._faults.append({"parameter": parameter.name, "detail": str(error)})
             return default
 
+    def fault(self, parameter: Parameter, detail: str) -> None:
+        """Note what is wrong with a parameter beside others."""
+        self._faults.append({"parameter": parameter.name, "detail": detail})
+
     def check(self) -> None:
         """Raises ApiError if any fault was found; the sentence names the first."""
         if self._faults:

@@ -14,7 +14,9 @@ from taskq.api.submission import REASON_BODY, given_reason
 from taskq.api.views import queue_view
 from taskq.log import emit
 from taskq.members import NAME_SCHEMA
-from taskq.queue import gate
+from taskq.queue import gate, history
+from taskq.queue.history import Now
+from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 
 QUEUE = Parameter(name="name", place="path", schema=NAME_SCHEMA, description="The queue.", example="default")
@@ -36,8 +38,8 @@ class Queues:
     )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Every known queue."""
-        states = [self._inspector.state(name) for name in self._inspector.queue_names()]
-        resp.data = msgspec.json.encode([queue_view(state) for state in states])
+        names, now = self._inspector.queue_names(), Now(self._inspector.now_ms())
+        resp.data = msgspec.json.encode([_view(self._inspector, name, now) for name in names])
 
     on_head = on_get
 
@@ -145,4 +147,8 @@ def _known(context: ApiContext, name: str) -> Queue:
 
 
 def _show(resp: falcon.Response, context: ApiContext, queue: Queue) -> None:
-    resp.data = msgspec.json.encode(queue_view(context.inspector.state(queue.name)))
+    resp.data = msgspec.json.encode(_view(context.inspector, queue.name, Now(context.inspector.now_ms())))
+
+
+def _view(inspector: Inspector, name: str, now: Now) -> shapes.Queue:
+    return queue_view(inspector.state(name), history.rates(inspector, name, now))

@@ -24,6 +24,7 @@ TAGS: Mapping[str, str] = MappingProxyType(
         "types": "What each task type takes.",
         "schedules": "Tasks that are enqueued by the clock.",
         "workers": "Who runs what.",
+        "stats": "What happened, and when.",
         "service": "Health, version, and this document.",
     }
 )

@@ -118,6 +118,13 @@ class Pause(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: str | UnsetType = UNSET
 
 
+class Rates(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"in_": "in"}):
+    """Tasks that came in a second and tasks that ended, over the last five minutes."""
+
+    in_: Seconds
+    out: Seconds
+
+
 class Queue(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A queue as it is now."""
 
@@ -125,6 +132,7 @@ class Queue(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     counts: Annotated[dict[Status, Count], note("Tasks by status.")]
     oldest_wait_s: Annotated[Seconds | UnsetType, note("How long the oldest pending task has waited.")] = UNSET
     workers: Count
+    rates: Rates
     paused: Pause | UnsetType = UNSET
     stale_writes: Annotated[Count | UnsetType, note("Writes of attempts that had been overtaken, all refused.")] = UNSET
 
@@ -288,6 +296,45 @@ class Trial(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     matched: Count
     exact: Annotated[bool, note("False when there was no time to count all.")]
     sample: list[Task]
+
+
+class Stats(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """What happened in a period; without `from` and `to` since the beginning."""
+
+    from_: Moment | UnsetType = UNSET
+    to: Moment | UnsetType = UNSET
+    enqueued: Annotated[Count, note("Tasks that were accepted.")]
+    ended: Annotated[dict[Status, Count], note("Tasks that ended, by the status that they had then.")]
+    attempts: Annotated[dict[str, Count], note("Attempts that ended, by outcome.")]
+    mean_s: Annotated[Seconds | UnsetType, note("How long attempts ran on average; absent without any.")] = UNSET
+
+
+class Series(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One line of a chart: how often it happened in each step, and how long the attempts that ended in it ran on average."""
+
+    name: str
+    counts: list[Count]
+    mean_s: list[Seconds | None]
+
+
+class Timeseries(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """The columns of a chart: `times` has the beginning of each step, and each series as many numbers. The last step may not
+    be over yet."""
+
+    from_: Moment
+    to: Moment
+    step_s: Count
+    by: Annotated[str, Meta(extra_json_schema={"enum": ["outcome", "queue", "type"]})]
+    times: list[Moment]
+    series: list[Series]
+
+
+class Analytics(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How many tasks there were, what became of them, and how long they ran."""
+
+    total_tasks: Count
+    status_counts: dict[Status, Count]
+    avg_duration_seconds: Seconds
 
 
 class Health(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -115,13 +115,14 @@ def _filter_view(wanted: Filter) -> shapes.Filter:
     )
 
 
-def queue_view(state: QueueState) -> shapes.Queue:
-    """A queue."""
+def queue_view(state: QueueState, rates: tuple[float, float]) -> shapes.Queue:
+    """A queue. `rates` has how many tasks came and ended in a second."""
     return shapes.Queue(
         queue=state.queue,
         counts=state.counts,
         oldest_wait_s=UNSET if state.oldest_wait_s is None else round(state.oldest_wait_s, 3),
         workers=state.workers,
+        rates=shapes.Rates(in_=round(rates[0], 3), out=round(rates[1], 3)),
         paused=_pause(state.paused),
         stale_writes=state.stale_writes or UNSET,
     )

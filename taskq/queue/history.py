@@ -18,6 +18,7 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
 from taskq.queue.stats import OUTCOMES
+from taskq.task import Status
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -38,12 +39,20 @@ NAMES: Mapping[str, str] = {
     "enqueue": "enqueued",
     "expire": "expired",
     "bury": "buried",
+    "withdraw": "withdrawn",
 }
-"""What is told, by the event that the scripts count. `crashed` is an attempt, `buried` a task that failed by such an end."""
+"""What is told, by the event that the scripts count: attempts that ended, and tasks that were accepted, or ended without an
+attempt (expired, withdrawn: cancelled while it waited) or with its last crash (buried)."""
 
-ATTEMPTS = frozenset(OUTCOMES.values())
-FAILED = ("failed", "expired", "buried")
-"""What makes a task end as failed."""
+ENDS: Mapping[Status, Sequence[str]] = {
+    Status.COMPLETED: ("completed",),
+    Status.FAILED: ("failed", "expired", "buried"),
+    Status.CANCELLED: ("cancelled", "withdrawn"),
+}
+"""What makes a task end, by the status that it has then."""
+
+TIMED = tuple(name for name in OUTCOMES.values() if name != "crashed")
+"""Attempts whose durations are known."""
 
 
 class Growth:
@@ -61,6 +70,18 @@ class Growth:
     def sum(self, *names: str) -> int:
         """How often any of these happened, whatever the type."""
         return sum(number for (name, _), number in self.counts.items() if name in names)
+
+    def mean_s(self, *names: str) -> float | None:
+        """How many seconds the attempts that ended so ran on average; None without any."""
+        count = self.sum(*names)
+        return sum(ms for (name, _), ms in self.ms.items() if name in names) / count / 1000 if count else None
+
+    def only(self, type_: str) -> Growth:
+        """What of it is of one type."""
+        part = Growth()
+        for whole, counter in ((self.counts, part.counts), (self.ms, part.ms)):
+            counter.update({key: number for key, number in whole.items() if key[1] == type_})
+        return part
 
 
 class Slice(NamedTuple):
@@ -117,7 +138,7 @@ def rates(inspector: Inspector, queue: str, now: Now) -> tuple[float, float]:
     for grown in growth(inspector, queue, [Slice(MINUTE_S, first, now.minute + 1)], now).values():
         total.add(grown)
     seconds = now.ms / 1000 - first * MINUTE_S
-    return total.sum("enqueued") / seconds, total.sum("completed", "cancelled", *FAILED) / seconds
+    return total.sum("enqueued") / seconds, sum(total.sum(*names) for names in ENDS.values()) / seconds
 
 
 def from_bucket(fields: Mapping[bytes, bytes]) -> Growth:
@@ -125,7 +146,7 @@ def from_bucket(fields: Mapping[bytes, bytes]) -> Growth:
     return _growth((*_words(field), int(number)) for field, number in fields.items())
 
 
-def from_counters(fields: Mapping[bytes, bytes]) -> Growth:
+def from_counters(fields: Mapping[bytes, bytes | int]) -> Growth:
     """The same of counters that are not folded yet, or of the totals."""
 
     def folded() -> Iterable[tuple[str, str, int]]:

@@ -3,9 +3,9 @@
 A field of `:stats` is `<event>:<part>:<type>`. An event is a verb that ends an attempt (complete, retry, fail, release,
 crash, cancel, delete), whose part is the buckets of the attempt's duration and of the wait before it, as `<run>.<wait>`,
 or `ms` for the sum of durations; `expire` and `bury` (a task ended as failed because of its time, or of its crashes), and
-`cancel` of a task that waited, whose part is `end`; `die`, whose part is the signal, `exit` or `silent`; or `enqueue`,
-whose part is `in`. Of the totals the part is `<run>` alone, and the wait is that of the event `start`. The type is empty
-for those beyond the room that the counters have. Numbers only ever grow.
+`withdraw` (it was cancelled while it waited), whose part is `end`; `die`, whose part is the signal, `exit` or `silent`; or
+`enqueue`, whose part is `in`. Of the totals the part is `<run>` alone, and the wait is that of the event `start`. The type
+is empty for those beyond the room that the counters have. Numbers only ever grow.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Runs:
 
 class Counted(NamedTuple):
     """The counters of one queue. `runs` by event and type, of crashes only those whose worker lived; `ends` (expire, bury,
-    cancel) by event and type; `deaths`, every crash, by cause (a signal, exit or silent) and type; `waits` of the attempts
+    withdraw) by event and type; `deaths`, every crash, by cause (a signal, exit or silent) and type; `waits` of the attempts
     in `runs`, from when a task could have started until it did, and `enqueued` by type."""
 
     runs: dict[tuple[str, str], Runs]

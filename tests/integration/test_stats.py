@@ -52,7 +52,7 @@ def test_a_cancelled_attempt_is_told_from_a_cancelled_wait_and_from_a_deleted_at
 
     found = counted(queue)
     assert {key: runs.count for key, runs in found.runs.items()} == {("cancel", "echo"): 2, ("delete", "echo"): 1}
-    assert found.ends == {("cancel", "echo"): 2}
+    assert found.ends == {("withdraw", "echo"): 2}
     assert found.attempts() == {("cancelled", "echo"): 2, ("deleted", "echo"): 1}
 
 

@@ -37,6 +37,9 @@ class FakeInspector:
     def queue_names(self) -> list[str]:
         return []
 
+    def now_ms(self) -> int:
+        return 1
+
     def page(self, *_: object, **__: object) -> Page:
         return Page([], None)
 

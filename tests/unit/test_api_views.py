@@ -137,20 +137,21 @@ def test_a_queue_shows_its_counts_and_no_wait_where_nothing_waits() -> None:
     idle = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0)
     paused = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0, paused=Pause(1_001, "deploy"))
 
-    assert shown(queue_view(state)) == {
+    assert shown(queue_view(state, (1.25, 0))) == {
         "queue": "mail",
         "counts": {"pending": 2, "failed": 1},
         "oldest_wait_s": 1.235,
         "workers": 3,
+        "rates": {"in": 1.25, "out": 0},
     }
-    assert shown(queue_view(idle)) == {"queue": "mail", "counts": {}, "workers": 0}
-    assert shown(queue_view(paused))["paused"] == {"since": "1970-01-01T00:00:01.001Z", "reason": "deploy"}
+    assert shown(queue_view(idle, (0, 0))) == {"queue": "mail", "counts": {}, "workers": 0, "rates": {"in": 0, "out": 0}}
+    assert shown(queue_view(paused, (0, 0)))["paused"] == {"since": "1970-01-01T00:00:01.001Z", "reason": "deploy"}
 
 
 def test_a_queue_shows_the_stale_writes_that_it_refused() -> None:
     state = QueueState(queue="mail", counts={}, oldest_wait_s=None, workers=0, stale_writes=2)
 
-    assert shown(queue_view(state))["stale_writes"] == 2
+    assert shown(queue_view(state, (1.25, 0)))["stale_writes"] == 2
 
 
 def test_a_worker_cannot_tell_anything_that_contradicts_what_redis_knows() -> None:

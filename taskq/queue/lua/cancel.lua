@@ -44,7 +44,7 @@ if record[1] == 'pending' or record[1] == 'scheduled' or record[1] == 'processin
   if record[1] == 'processing' then
     tally_attempt('cancel', record[7], record[8], record[9])
   else
-    tally('cancel', 'end', record[7], 1)
+    tally('withdraw', 'end', record[7], 1)
   end
   redis.call('HSET', key, 'status', 'cancelled', 'settled', 'cancel', 'cancel_reason', reason, 'cancel_at', now,
     'error', reason, 'error_detail', detail, 'finished_at', now, 'updated_at', now)
