@@ -37,7 +37,8 @@ class Contract:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         # What stands in a path beats a parameter, as it does in the router.
-        self._paths: list[str] = sorted(document["paths"], key=lambda path: path.count("{"))
+        paths: list[str] = sorted(document["paths"], key=lambda path: path.count("{"))
+        self._patterns = [(path, re.compile(re.sub(r"\\\{[^/]*\\\}", "[^/]*", re.escape(path)))) for path in paths]
         self._validator = functools.cache(self._make_validator)
 
     def check(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
@@ -73,10 +74,7 @@ class Contract:
 
     def template(self, path: str) -> str | None:
         """The path of the document that this one is."""
-        for template in self._paths:
-            if re.fullmatch(re.sub(r"\\\{[^/]*\\\}", "[^/]*", re.escape(template)), path):
-                return template
-        return None
+        return next((template for template, pattern in self._patterns if pattern.fullmatch(path)), None)
 
     def _check_headers(self, what: str, described: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         known = {name.lower(): header for name, header in described.items()}

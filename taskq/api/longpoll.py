@@ -28,14 +28,14 @@ WAIT = Parameter(
         "pattern": r"^(?:(?:[0-9]|[12][0-9])(?:\.[0-9]{1,9})?|30(?:\.0{1,9})?)s?$|^(?:[0-9]{1,4}|[12][0-9]{4}|30000)ms$",
     },
     description="How long to wait for the end of the task, in seconds or as `10s` or `500ms`, at most 30 s.",
-    example="5s",
+    example="2s",
 )
 PREFER = Parameter(
     name="Prefer",
     place="header",
     schema={"type": "string"},
     description="`wait=N`: wait up to N seconds, at most 30, for the end of the task. Anything else is ignored.",
-    example="wait=5",
+    example="wait=2",
 )
 
 HURRY = "taskq.hurry"
