@@ -107,6 +107,11 @@ def running(attempt: Attempt, worker_id: str) -> Iterator[Run]:
         span.end()
 
 
+def are_made() -> bool:
+    """True where the process has configured OpenTelemetry."""
+    return _tracer() is not None
+
+
 def in_span() -> bool:
     """True where a span is current, such as that of an instrumented server for its request."""
     return _current() is not None

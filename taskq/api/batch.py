@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import falcon
 import msgspec
 
+from taskq import spans
 from taskq.api import shapes
-from taskq.api.admission import Admitter
 from taskq.api.body import decode, invalid_body, is_lines, read_lines, read_object
 from taskq.api.context import ApiContext
 from taskq.api.describe import (
@@ -27,21 +27,19 @@ from taskq.api.describe import (
     describe,
     json,
 )
-from taskq.api.errors import ApiError, explain, key_taken, problem
+from taskq.api.errors import ApiError, problem
 from taskq.api.listing import truth
+from taskq.api.planning import Outcome, Planned, Planner, store_each, store_whole
 from taskq.api.query import Query
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
-from taskq.api.submission import NEW_TASK, Members, new_task
+from taskq.api.submission import NEW_TASK, Members
 from taskq.api.tasks import NEW_TASK_REFUSALS
 from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
-from taskq.api.views import enqueued_task, task_view
-from taskq.errors import QueueError, UniqueKeyTaken
-from taskq.ids import derived_ids, new_id
+from taskq.api.views import task_view
+from taskq.ids import new_id
 from taskq.log import emit, is_shown
-from taskq.queue.answers import Enqueued
 from taskq.queue.repeats import KEPT_S
 from taskq.task import NewTask, Task
-from taskq.tracecontext import TraceContext
 from taskq.units import shown
 
 MOST_TASKS = 1000
@@ -49,10 +47,6 @@ MOST_TASKS = 1000
 
 MOST_ERRORS = 100
 """Faults that the refusal of a whole batch names at most."""
-
-Planned = NewTask | ApiError
-Outcome = Task | ApiError
-T = TypeVar("T", NewTask | ApiError, Task | ApiError)
 
 
 ATOMIC = Parameter(
@@ -139,57 +133,27 @@ class TaskBatch:
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
         batch = read_batch(req, self._context.settings.max_batch_bytes)
         key = read_key(req)
-        planned = plan(batch, self._context, base := new_id())
+        planner, again = Planner(self._context, batch.items, base := new_id()), False
         if batch.whole:
-            check_whole(planned)
-        again = False
+            check_whole(planner.all())
         if key is not None:
-            planned, again = self._as_repeat(req, key, batch, planned, base)
-        with enqueueing(req, [new for new in planned if isinstance(new, NewTask)]) as trace:
-            planned = [_traced(new, trace) for new in planned] if trace else planned
-            outcomes = self._store_whole(planned) if batch.whole else self._store_each(planned)
+            # the ids that the first request with the key has given
+            items = [str(item) if isinstance(item, ApiError) else item for item in batch.items]
+            first, _, again = resolve(self._context, req, key, [items, batch.whole], (base, "-"))
+            planner = Planner(self._context, batch.items, first, repeat_s=KEPT_S)
+        # a span tells beforehand what is stored, so that nothing can be made meanwhile
+        with enqueueing(req, planner.news(planner.places) if spans.are_made() else []) as trace:
+            planner.put_into(trace)
+            outcomes = self._store_whole(planner) if batch.whole else store_each(self._context.inspector, planner)
         self._answer(req, resp, batch, outcomes, again=again)
 
-    def _as_repeat(
-        self, req: falcon.Request, key: str, batch: Batch, planned: Sequence[Planned], base: str
-    ) -> tuple[list[Planned], bool]:
-        """The same tasks under the ids that the first request with the key gave them, and whether this is a repeat."""
-        items = [str(item) if isinstance(item, ApiError) else item for item in batch.items]
-        first, _, again = resolve(self._context, req, key, [items, batch.whole], (base, "-"))
-        renamed = [
-            msgspec.structs.replace(new, id=task_id, repeat_s=KEPT_S) if isinstance(new, NewTask) else new
-            for new, task_id in zip(planned, derived_ids(first, len(planned)), strict=True)
-        ]
-        return renamed, again
-
-    def _store_whole(self, planned: Sequence[Planned]) -> list[Outcome]:
-        news = [new for new in planned if isinstance(new, NewTask)]
-        answers = self._context.inspector.queue(news[0].queue).enqueue_many(news, whole=True)
-        outcomes = [_outcome(new, answer) for new, answer in zip(news, answers, strict=True)]
+    def _store_whole(self, planner: Planner) -> list[Outcome]:
+        outcomes, taken = store_whole(self._context.inspector, planner.news(planner.places))
         # of those that were not stored, only the ones whose key is taken are at fault
-        refused = {at: found for at, found in enumerate(outcomes) if isinstance(found, ApiError) and answers[at].holder}
+        refused = {at: found for at, found in enumerate(outcomes) if isinstance(found, ApiError) and at in taken}
         if refused:
-            raise refusal(refused, len(news))
+            raise refusal(refused, len(outcomes))
         return outcomes
-
-    def _store_each(self, planned: Sequence[Planned]) -> list[Outcome]:
-        """One call for each queue. Raises QueueError if it kept the whole batch from being stored."""
-        outcomes: dict[int, Outcome] = {at: new for at, new in enumerate(planned) if isinstance(new, ApiError)}
-        failure: QueueError | None = None
-        stored = False
-        for queue, news in _by_queue(planned).items():
-            try:
-                answers = self._context.inspector.queue(queue).enqueue_many(list(news.values())) if failure is None else []
-                stored = stored or failure is None
-            except QueueError as error:
-                failure = error
-            if failure is not None:
-                outcomes.update(dict.fromkeys(news, ApiError(*explain(failure), retry=True)))
-            else:
-                outcomes.update({at: _outcome(news[at], answer) for at, answer in zip(news, answers, strict=True)})
-        if failure is not None and not stored:
-            raise failure
-        return [outcomes[at] for at in range(len(planned))]
 
     def _answer(
         self, req: falcon.Request, resp: falcon.Response, batch: Batch, outcomes: Sequence[Outcome], *, again: bool
@@ -211,7 +175,7 @@ class TaskBatch:
         if again:
             resp.set_header(REPLAYED, "true")
             # that of the first request is stored, and not known here
-            outcomes = [_traced(outcome, None) for outcome in outcomes]
+            outcomes = [_untraced(outcome) for outcome in outcomes]
         resp.status = falcon.HTTP_201 if batch.whole and not again else falcon.HTTP_200
         resp.data = msgspec.json.encode([entry(outcome) for outcome in outcomes])
 
@@ -234,22 +198,6 @@ def read_batch(req: falcon.Request, max_bytes: int) -> Batch:
         members.fault("/tasks", f"expected 1 to {MOST_TASKS} tasks, got {len(batch.items)}")
     members.check()
     return batch
-
-
-def plan(batch: Batch, context: ApiContext, base: str) -> list[Planned]:
-    """What each item asks for, under an id that follows from `base`, or why it is refused."""
-    admitter = Admitter(context)
-    planned: list[Planned] = []
-    for item, task_id in zip(batch.items, derived_ids(base, len(batch.items)), strict=True):
-        try:
-            if isinstance(item, ApiError):
-                raise item
-            if not isinstance(item, dict):
-                raise invalid_body("expected a JSON object")
-            planned.append(new_task(item, context, task_id, admitter))
-        except ApiError as error:
-            planned.append(error)
-    return planned
 
 
 def check_whole(planned: Sequence[Planned]) -> None:
@@ -288,15 +236,8 @@ def entry(outcome: Outcome) -> shapes.Stored | dict[str, Any]:
     return problem(outcome.code, str(outcome), errors=outcome.errors, members=outcome.members)
 
 
-def _traced(one: T, trace: TraceContext | None) -> T:
-    """A task, planned or stored, in another trace; an error stays as it is."""
-    return msgspec.structs.replace(one, trace=trace) if isinstance(one, (NewTask, Task)) else one
-
-
-def _outcome(new: NewTask, answer: Enqueued) -> Outcome:
-    if answer.stored:
-        return enqueued_task(new, answer)
-    return key_taken(UniqueKeyTaken(new.unique_key or "", answer.holder or ""))
+def _untraced(outcome: Outcome) -> Outcome:
+    return msgspec.structs.replace(outcome, trace=None) if isinstance(outcome, Task) else outcome
 
 
 def _by_queue(planned: Sequence[Planned]) -> dict[str, dict[int, NewTask]]:

@@ -27,13 +27,14 @@ N = TypeVar("N", float, float | None)
 
 def task_view(task: Task, waiting: shapes.Waiting | None = None) -> shapes.Task:
     """A task; payload and result go in as the JSON text they are stored as."""
+    # written out, without the helpers below: this is done for every task of every answer
     return shapes.Task(
         id=task.id,
         type=task.type,
-        payload=_raw(task.payload),
+        payload=msgspec.Raw(task.payload) if task.payload else UNSET,
         status=task.status,
-        result=_raw(task.result),
-        error=_given(task.error),
+        result=msgspec.Raw(task.result) if task.result else UNSET,
+        error=UNSET if task.error is None else task.error,
         retries=task.retries,
         max_retry=task.max_retry,
         created_at=second(task.created_at_ms),
@@ -42,20 +43,20 @@ def task_view(task: Task, waiting: shapes.Waiting | None = None) -> shapes.Task:
         priority=task.priority,
         attempt=task.attempt,
         crashes=task.crashes,
-        run_at=_moment(task.run_at_ms),
-        started_at=_moment(task.started_at_ms),
-        finished_at=_moment(task.finished_at_ms),
-        expires_at=_moment(task.expires_at_ms),
-        timeout_s=_given(_number(task.timeout_s)),
-        unique_key=_given(task.unique_key),
+        run_at=UNSET if task.run_at_ms is None else millisecond(task.run_at_ms),
+        started_at=UNSET if task.started_at_ms is None else millisecond(task.started_at_ms),
+        finished_at=UNSET if task.finished_at_ms is None else millisecond(task.finished_at_ms),
+        expires_at=UNSET if task.expires_at_ms is None else millisecond(task.expires_at_ms),
+        timeout_s=UNSET if task.timeout_s is None else _number(task.timeout_s),
+        unique_key=UNSET if task.unique_key is None else task.unique_key,
         tags=list(task.tags) or UNSET,
-        worker_id=_given(task.worker_id),
+        worker_id=UNSET if task.worker_id is None else task.worker_id,
         # shown as it was written, perhaps by a worker of another version
-        error_detail=cast("shapes.ErrorDetail | UnsetType", _given(task.error_detail)),
-        progress=_progress(task.progress),
+        error_detail=UNSET if task.error_detail is None else cast("shapes.ErrorDetail", task.error_detail),
+        progress=UNSET if task.progress is None else _progress(task.progress),
         traceparent=task.trace.traceparent if task.trace else UNSET,
         tracestate=(task.trace.tracestate if task.trace else "") or UNSET,
-        waiting=_given(waiting),
+        waiting=UNSET if waiting is None else waiting,
     )
 
 
@@ -222,8 +223,6 @@ def _pause(pause: Pause | None) -> shapes.Pause | UnsetType:
     return UNSET if pause is None else shapes.Pause(since=millisecond(pause.since_ms), reason=pause.reason or UNSET)
 
 
-def _progress(progress: Progress | None) -> shapes.Progress | UnsetType:
-    if progress is None:
-        return UNSET
+def _progress(progress: Progress) -> shapes.Progress:
     total = UNSET if progress.total is None else _number(progress.total)
     return shapes.Progress(done=_number(progress.done), total=total, message=progress.message or UNSET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from taskq.queue.tokens import new_token
@@ -23,6 +24,14 @@ class Enqueued(NamedTuple):
     def stored(self) -> bool:
         """False when there is no such task."""
         return self.created_at_ms > 0
+
+
+def enqueued_from_reply(reply: Sequence[bytes]) -> list[Enqueued]:
+    """What enqueue.lua answers."""
+    return [
+        Enqueued(int(created), int(due) if due else None) if created else Enqueued(0, None, due.decode() or None)
+        for created, due in zip(reply[::2], reply[1::2], strict=True)
+    ]
 
 
 class Guard(NamedTuple):

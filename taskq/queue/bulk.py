@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from msgspec.structs import replace
 
 from taskq.ids import new_ids
-from taskq.queue.answers import Enqueued
+from taskq.queue.answers import Enqueued, enqueued_from_reply
 from taskq.queue.queue import Queue
 from taskq.queue.record import enqueue_args
 from taskq.queue.scripts import load
@@ -45,6 +46,26 @@ def enqueue_alike(queue: Queue, like: NewTask, payloads: Sequence[bytes]) -> lis
         (task_id, Enqueued(int(created), int(due) if due else None))
         for task_id, (created, due) in zip(ids, moments, strict=True)
     ]
+
+
+def enqueue_steps(queue: Queue, steps: Sequence[Callable[[], Sequence[NewTask]]], answers: list[list[Enqueued]]) -> None:
+    """Store the tasks that each step makes, each task by itself; while the server stores one step the next is made.
+
+    `answers` gets what Redis answered to each step, in order, also when this ends with an exception. A step may be made
+    more than once, and must then make the same. Blocks and raises as `enqueue_alike` does.
+    """
+    queue.announce()
+    script = load("enqueue")
+    replies: list[Any] = []
+    runs: list[Callable[[], Sequence[Any]]] = [partial(_each, step) for step in steps]
+    try:
+        queue.link.scripts(script, [getattr(queue.keys, key) for key in script.keys], runs, replies)
+    finally:
+        answers += [enqueued_from_reply(reply) for reply in replies]
+
+
+def _each(step: Callable[[], Sequence[NewTask]]) -> Sequence[Any]:
+    return ["0", *chain.from_iterable(enqueue_args(new) for new in step())]
 
 
 def _rows(

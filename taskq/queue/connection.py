@@ -167,13 +167,20 @@ class Link:
 
         return self.run(action)
 
-    def scripts(self, script: Script, keys: Sequence[str], runs: Sequence[Callable[[], Sequence[Any]]]) -> list[Any]:
-        """Run a script once with the arguments that each of `runs` makes; the replies in order.
+    def scripts(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        runs: Sequence[Callable[[], Sequence[Any]]],
+        replies: list[Any] | None = None,
+    ) -> list[Any]:
+        """Run a script once with the arguments that each of `runs` makes; the replies in order, which `replies`, an empty
+        list, also gets when this ends with an exception.
 
         The script must be safe to repeat: after an error it goes on with the first run whose reply has not come. See `run`
         for how long each may take and what it raises.
         """
-        replies: list[Any] = []
+        replies = [] if replies is None else replies
 
         def action(_: redis.Redis) -> None:
             line = self._lines.get()

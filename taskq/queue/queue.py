@@ -14,7 +14,7 @@ from taskq import failpoints
 from taskq.catalog import Published
 from taskq.errors import LeaseLost, QueueUnavailable, TaskNotFound, TaskSpared, UniqueKeyTaken
 from taskq.log import emit
-from taskq.queue.answers import ANY, Enqueued, Guard, Reaped, Stop
+from taskq.queue.answers import ANY, Enqueued, Guard, Reaped, Stop, enqueued_from_reply
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
 from taskq.queue.line import FixedKeys
@@ -67,11 +67,7 @@ class Queue:
         for new in news:
             args += enqueue_args(new)
         keys = ("scheduled", "tasks", "task_prefix", "paused", "expiring", "unique_prefix", "accepted_prefix", "stats")
-        reply = self._script("enqueue", *self._lists(), *keys, args=args)
-        return [
-            Enqueued(int(created), int(due) if due else None) if created else Enqueued(0, None, due.decode() or None)
-            for created, due in zip(reply[::2], reply[1::2], strict=True)
-        ]
+        return enqueued_from_reply(self._script("enqueue", *self._lists(), *keys, args=args))
 
     def cancel(self, task_id: str, reason: str = "", guard: Guard = ANY) -> Status:
         """End a task that has not ended; returns the status it had, which may already have been final (nothing done).

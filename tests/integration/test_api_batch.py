@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import pytest
 from falcon.testing import Result, TestClient
 
+from taskq.api import planning
 from taskq.api.app import create_app
 from taskq.api.batch import MOST_ERRORS, MOST_TASKS
 from taskq.api.context import ApiContext
 from taskq.errors import QueueFull, QueueUnavailable
+from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
+from taskq.queue.scripts import Script
 from taskq.task import Status
 from tests.integration.steps import enqueued, entries, members, snapshot
 
@@ -381,9 +385,16 @@ def test_lines_that_are_no_json_are_sent_again_as_well(api: TestClient) -> None:
 class Failing(Queue):
     """A queue that cannot be reached."""
 
-    def enqueue_many(self, news: Any, *, whole: bool = False) -> Any:
-        assert news
-        raise QueueUnavailable(f"{self.name} {whole}")
+    def announce(self) -> None:
+        raise QueueUnavailable(self.name)
+
+
+class Breaking(Link):
+    """Breaks for good in the middle of what is to be stored."""
+
+    def scripts(self, script: Script, keys: Any, runs: Any, replies: list[Any] | None = None) -> list[Any]:
+        super().scripts(script, keys, runs[:2], replies)
+        raise QueueUnavailable("gone")
 
 
 def test_a_queue_that_fails_keeps_no_other_out(api: TestClient, inspector: Inspector) -> None:
@@ -394,6 +405,20 @@ def test_a_queue_that_fails_keeps_no_other_out(api: TestClient, inspector: Inspe
     assert answer.status_code == 200
     assert statuses(answer) == [201, 503, 422]
     assert answer.json[1]["code"] == "queue_unavailable"
+
+
+def test_what_was_stored_before_redis_went_away_is_told(
+    api: TestClient, inspector: Inspector, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "FIRST", 1)
+    monkeypatch.setattr(planning, "STEP", 3)
+    with contextlib.closing(Breaking(redis_url)) as link:
+        inspector._queues["default"] = Queue(link, prefix=inspector.prefix)
+        answer = post(api, [echo(payload=1), echo(payload=2), echo(queue=5), echo(payload=3), echo(payload=4), "no task"])
+
+    assert statuses(answer) == [201, 201, 422, 201, 503, 503]
+    stored = {task.id: task.payload for task in inspector.page(limit=10).tasks}
+    assert stored == {answer.json[at]["task"]["id"]: payload for at, payload in ((0, b"1"), (1, b"2"), (3, b"3"))}
 
 
 @pytest.mark.parametrize("atomic", [False, True])
@@ -410,7 +435,7 @@ def test_a_full_redis_takes_no_batch(api: TestClient, inspector: Inspector, monk
     def full(*_: object, **__: object) -> None:
         raise QueueFull("full")
 
-    monkeypatch.setattr(inspector.queue("default"), "enqueue_many", full)
+    monkeypatch.setattr(inspector.queue("default"), "announce", full)
 
     assert post(api, [echo()]).json["code"] == "queue_full"
 
