@@ -129,12 +129,14 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     slot.report(State.IDLE)
     emit("worker.started", pool=pool_name, queue=pool.queue)
     try:
-        ending = worker.run()
+        code = WORKER_EXITS[worker.run().reason]
         spans.flush()
-        sys.exit(WORKER_EXITS[ending.reason])
     except Exception:
         capture.release()
         raise
+    if threading.active_count() > 1:
+        os._exit(code)  # what a task has left running would be waited for
+    sys.exit(code)
 
 
 def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:

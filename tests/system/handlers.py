@@ -196,7 +196,9 @@ def look() -> dict[str, object]:
 
 @task("threads")
 def threads() -> int:
-    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    """Leaves threads; one of them is no daemon, so Python would wait for it."""
+    for daemon in (True, False):
+        threading.Thread(target=time.sleep, args=(600,), daemon=daemon).start()
     return os.getpid()
 
 
