@@ -92,9 +92,13 @@ TASK_LOGGER = "taskq.task"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _root = logging.getLogger("taskq")
+_of_tasks = logging.getLogger(TASK_LOGGER)
 _identity: dict[str, Any] = {}
 _task: dict[str, Any] = {}
 _handlers: list[logging.Handler] = []
+_level = logging.WARNING
+_disabled: frozenset[str] = frozenset()
+"""What `restore` goes back to: the handlers and the level of the root, and the loggers that were switched off."""
 
 
 def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = None) -> None:
@@ -105,7 +109,9 @@ def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = Non
     _handlers[:] = [main]
     if output_fd is not None:
         _handlers.append(of_handlers(_OneWrite(output_fd)))
+    global _level, _disabled
     logging.basicConfig(level=level.upper(), handlers=_handlers, force=True)
+    _level, _disabled = logging.root.level, frozenset(logger.name for logger in _loggers() if logger.disabled)
     # waitress warns once for each request that waits for a thread: under load that is every request.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
@@ -118,12 +124,21 @@ def of_handlers(sink: logging.Handler) -> logging.Handler:
 
 
 def restore() -> None:
-    """Undo what a task's handler may have done to the root of logging, so that our lines still get through."""
+    """Undo what a task's handler may have done to logging as a whole, so that later lines get through, its own and ours."""
     if logging.root.handlers != _handlers:
         logging.root.handlers[:] = _handlers
-    _root.disabled = logging.root.disabled = False
+    if logging.root.level != _level:
+        logging.root.setLevel(_level)
     if logging.root.manager.disable:
         logging.disable(logging.NOTSET)
+    for ours in (_root, _of_tasks):
+        if ours.level or not ours.propagate:
+            ours.setLevel(logging.NOTSET)
+            ours.propagate = True
+    if logging.root.disabled or _root.disabled or _of_tasks.disabled:
+        # logging.config switches off every logger that it is not told of
+        for logger in (logging.root, *_loggers()):
+            logger.disabled = logger.name in _disabled
 
 
 def identify(**fields: Any) -> None:
@@ -206,6 +221,10 @@ class _Console(logging.Formatter):
         code = self._COLOURS.get(record.levelno) if self.colour else None
         line = f"\x1b[{code}m{line}\x1b[0m" if code else line
         return f"{line}\n{_printable(self.formatException(record.exc_info), keep=NEWLINE)}" if record.exc_info else line
+
+
+def _loggers() -> list[logging.Logger]:
+    return [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
 
 
 def _is_of_a_handler(record: logging.LogRecord) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import logging
+import logging.config
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -280,3 +282,39 @@ def test_setting_up_twice_writes_each_line_once(output: Output) -> None:
     emit("task.started")
 
     assert len(output.writes) == 1
+
+
+MISCHIEF: dict[str, Callable[[], object]] = {
+    "root level": lambda: logging.root.setLevel(logging.CRITICAL + 1),
+    "our level": lambda: logging.getLogger("taskq").setLevel(logging.CRITICAL),
+    "level of tasks": lambda: logging.getLogger(log.TASK_LOGGER).setLevel(logging.CRITICAL),
+    "handlers": lambda: logging.root.handlers.clear(),
+    "other handlers": lambda: logging.basicConfig(force=True, stream=io.StringIO()),
+    "disable": lambda: logging.disable(logging.CRITICAL),
+    "root disabled": lambda: setattr(logging.root, "disabled", True),
+    "propagate": lambda: setattr(logging.getLogger("taskq"), "propagate", False),
+    "dictConfig": lambda: logging.config.dictConfig({"version": 1}),
+}
+
+
+@pytest.mark.parametrize("what", MISCHIEF)
+def test_the_lines_of_the_next_task_come_through_whatever_the_last_one_did_to_logging(output: Output, what: str) -> None:
+    library, off = logging.getLogger("library.part"), logging.getLogger("library.off")
+    off.disabled = True
+    log.set_up(level="info", format_="json")
+
+    MISCHIEF[what]()
+    log.restore()
+
+    output.writes.clear()
+    emit("task.started")
+    Context(Attempt(id="i", type="echo", queue="default", attempt=1), "w1", None).log.info("a")
+    library.info("b")
+    library.debug("too low")
+    off.error("switched off before")
+    off.disabled = False
+    assert [(line["event"], line["message"]) for line in output.lines] == [
+        ("task.started", EVENTS["task.started"]),
+        ("taskq.task", "a"),
+        ("library.part", "b"),
+    ]
