@@ -50,7 +50,19 @@ def test_what_no_stranger_can_be_called_is_known_unless_names_are_configured(nam
 
 
 @pytest.mark.parametrize(
-    "name", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.local", "box7.example", "x127.0.0.1"]
+    "name",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.local",
+        "box7.example",
+        "x127.0.0.1",
+        "xtasks.example.org",
+        "x.tasks.example.org",
+        "example.org",
+        "x.localhostx",
+    ],
 )
 def test_any_other_name_is_not(name: str) -> None:
     assert not known_names((), OWN)(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 
 from taskq.cli.app import cli
 from taskq.errors import ConfigError, ExitCode
-from taskq.tokens import Role, TokenError, Tokens, add_token, read_tokens, remove_token
+from taskq.tokens import Role, Token, TokenError, Tokens, add_token, read_tokens, remove_token
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -42,6 +44,23 @@ def test_no_other_token_is_found(tmp_path: Path, token: bytes) -> None:
 
     assert read_tokens(tmp_path / "tokens").find(token) is None
     assert Tokens().find(token) is None
+
+
+def test_a_search_compares_bytes_with_every_token_wherever_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long it takes tells neither how much of a digest is right nor where the token stands."""
+    entries = tuple(Token(name, Role.READ, hashlib.sha256(name.encode()).digest()) for name in ("a", "b", "c"))
+    compared: list[tuple[bytes, bytes]] = []
+    in_constant_time = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return in_constant_time(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    for name in (b"a", b"c", b"\xff none"):
+        compared.clear()
+        Tokens(entries).find(name)
+        assert compared == [(entry.digest, hashlib.sha256(name).digest()) for entry in entries]
 
 
 def test_comments_and_other_tokens_survive_an_added_and_a_removed_one(tmp_path: Path) -> None:
