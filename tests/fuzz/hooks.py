@@ -41,6 +41,13 @@ BETWEEN_MEMBERS = {
 }
 """The same for `invalid_members`, by pointer."""
 
+BETWEEN_PARAMETERS = {
+    "from": "in the last thirty days",
+    "to": "after the beginning",
+    "step": "a multiple of a minute, of an hour for an old beginning, and not too many of them",
+}
+"""The same for `invalid_query`, by parameter."""
+
 
 _CONTRACTS: list[Contract] = []
 
@@ -78,6 +85,8 @@ def filter_failure(_context: HookContext, failure: Failure, _case: Case, respons
 def untellable(problem: Mapping[str, Any]) -> bool:
     """Whether a refusal has a reason that no document can tell."""
     code, faults = problem.get("code"), problem.get("errors", [])
+    if code == "invalid_query":
+        return bool(faults) and {fault.get("parameter") for fault in faults} <= BETWEEN_PARAMETERS.keys()
     if code == "invalid_members":
         pointers = {"/" + fault.get("pointer", "").split("/")[1] if fault.get("pointer") else "" for fault in faults}
         return bool(pointers) and pointers <= BETWEEN_MEMBERS.keys()
