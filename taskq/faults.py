@@ -113,10 +113,11 @@ def _parts(type_: Any, text: bytes) -> Iterator[Part]:
 
 def _fields(type_: Any) -> Fields | None:
     """What is known of the members of a struct, dataclass or TypedDict; None for any other type."""
-    if not isinstance(type_, type):
+    plain = typing.get_origin(type_) or type_  # a generic class with its arguments
+    if not isinstance(plain, type):
         return None
-    if issubclass(type_, msgspec.Struct):
-        config, fields = type_.__struct_config__, msgspec.structs.fields(type_)
+    if issubclass(plain, msgspec.Struct):
+        config, fields = plain.__struct_config__, msgspec.structs.fields(type_)
         if config.array_like:
             return None
         return Fields(

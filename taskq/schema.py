@@ -30,6 +30,7 @@ _NUMBER = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 _STRING = {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
 _ARRAY = {"min_length": "minItems", "max_length": "maxItems"}
 _OBJECT = {"min_length": "minProperties", "max_length": "maxProperties"}
+_INTEGER_KEYS = {"pattern": "^-?[0-9]+$"}
 _NULL: JsonSchema = {"type": "null"}
 _SIMPLE: Mapping[type[mi.Type], JsonSchema] = {
     mi.NoneType: _NULL,
@@ -125,7 +126,7 @@ class _Writer:
     def _dict(self, info: mi.DictType | mi.FrozenDictType) -> JsonSchema:
         keys, values = self.write(info.key_type), self.write(info.value_type)
         if keys.pop("type", "string") != "string":
-            keys = {"pattern": "^-?[0-9]+$"} if isinstance(info.key_type, mi.IntType) else {}
+            keys = dict(_INTEGER_KEYS) if isinstance(info.key_type, mi.IntType) else {}
         schema: JsonSchema = {"type": "object", **({"propertyNames": keys} if keys else {})}
         return {**schema, **({"additionalProperties": values} if values else {}), **_limits(info, _OBJECT)}
 
@@ -224,7 +225,8 @@ class _Reader:
         return self._defined(fields, array_like=True, forbid_unknown_fields="maxItems" in schema)
 
     def _dict(self, schema: JsonSchema) -> Any:
-        keys = self.read({"type": "string", **schema.get("propertyNames", {})})
+        names = schema.get("propertyNames", {})
+        keys = int if names == _INTEGER_KEYS else self.read({"type": "string", **names})
         values = schema.get("additionalProperties", {})
         type_ = GenericAlias(dict, (keys, self.read(values) if isinstance(values, dict) else Any))
         return _limited(type_, schema, _OBJECT)

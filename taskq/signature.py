@@ -30,7 +30,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 class Signature(msgspec.Struct, frozen=True):
     """What a handler takes. `model` is the type of the payload as a whole; `whole` names the parameter that gets it whole,
     or is None when each parameter takes one member; `context` names the parameters that get the context; `open_ended` tells
-    that members without a parameter are taken too (`**rest`)."""
+    that members without a parameter are taken too (`**rest`), each of the type `further`."""
 
     model: Any
     whole: str | None
@@ -38,6 +38,7 @@ class Signature(msgspec.Struct, frozen=True):
     positional_only: tuple[str, ...]
     required: bool
     open_ended: bool = False
+    further: Any = Any
 
     def bind(self, payload: bytes | None, context: object = None) -> Arguments:
         """The arguments for one call. `payload` is JSON text, None for none. Raises InvalidPayload with a pointer."""
@@ -61,11 +62,17 @@ class Signature(msgspec.Struct, frozen=True):
         return {**self._rest(text, named), **named} if self.open_ended else named
 
     def _rest(self, text: bytes, named: Mapping[str, Any]) -> dict[str, Any]:
-        members: dict[str, Any] = _decode(text, dict[str, Any])
+        members: dict[str, msgspec.Raw] = _decode(text, dict[str, msgspec.Raw])
         for name in self.context:
             if name in members:
                 raise InvalidPayload("this name belongs to the handler's context", f"/{name}")
-        return {name: value for name, value in members.items() if name not in named}
+        return {name: self._further(name, value) for name, value in members.items() if name not in named}
+
+    def _further(self, name: str, value: msgspec.Raw) -> Any:
+        try:
+            return _decode(bytes(value), self.further)
+        except InvalidPayload as error:
+            raise InvalidPayload(error.detail, f"/{_escaped(name)}{error.pointer}") from error
 
 
 def signature_of(function: Callable[..., Any]) -> Signature:
@@ -87,11 +94,13 @@ def signature_of(function: Callable[..., Any]) -> Signature:
         name, only = next(iter(rest.items()))
         hint = hints.get(name, Any)
         if only.kind is not only.VAR_KEYWORD and (name == "payload" or _is_model(hint)):
-            return Signature(_checked(function, hint), name, context, positional_only, only.default is only.empty)
+            _check_hints(function, {name: hint})
+            return Signature(hint, name, context, positional_only, only.default is only.empty)
+    _check_hints(function, {name: hints[name] for name in rest if name in hints})
     required = any(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in rest.values())
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in rest.values())
-    model = _model(function, rest, hints, open_ended=open_ended)
-    return Signature(_checked(function, model), None, context, positional_only, required, open_ended)
+    further = next((hints.get(name, Any) for name, p in rest.items() if p.kind is p.VAR_KEYWORD), None)
+    model = _model(function, rest, hints, open_ended=further is not None)
+    return Signature(model, None, context, positional_only, required, further is not None, further)
 
 
 def pointer(message: str) -> tuple[str, str]:
@@ -103,6 +112,10 @@ def pointer(message: str) -> tuple[str, str]:
     path = match["path"].partition("[...]")[0]
     steps = [step["name"] or step["index"] for step in _STEP.finditer(path)]
     return message[: match.start()], "".join(map(pointer_step, steps))
+
+
+def _escaped(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")
 
 
 def _decode(text: bytes, model: Any) -> Any:
@@ -120,9 +133,12 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     if not inspect.isroutine(target):
         target = type(target).__call__
     try:
-        return typing.get_type_hints(target, include_extras=True)
+        hints = typing.get_type_hints(target, include_extras=True)
     except NameError as error:
         raise TaskqError(f"{called(function)}: a type hint cannot be resolved: {error}") from error
+    except Exception as error:  # an annotation is code of the module's, which may raise anything
+        raise TaskqError(f"{called(function)}: a type hint cannot be used: {error}") from error
+    return {name: Any if hint is object else hint for name, hint in hints.items()}
 
 
 def _is_context(hint: Any) -> bool:
@@ -134,6 +150,9 @@ def _is_context(hint: Any) -> bool:
 
 
 def _is_model(hint: Any) -> bool:
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    hint = typing.get_origin(hint) or hint  # a generic class with its arguments
     if not isinstance(hint, type):
         return False
     return issubclass(hint, msgspec.Struct) or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
@@ -147,21 +166,22 @@ def _model(
         for name, p in rest.items()
         if p.kind is not p.VAR_KEYWORD
     ]
-    try:
-        return msgspec.defstruct(
-            f"{called(function).rpartition('.')[2]}_payload", fields, kw_only=True, forbid_unknown_fields=not open_ended
-        )
-    except TypeError as error:
-        raise TaskqError(f"{called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
+    return msgspec.defstruct(
+        f"{called(function).rpartition('.')[2]}_payload", fields, kw_only=True, forbid_unknown_fields=not open_ended
+    )
 
 
-def _checked(function: Callable[..., Any], model: Any) -> Any:
-    """The model, if JSON can fill it."""
-    try:
-        msgspec.json.schema(model)
-    except (TypeError, NotImplementedError) as error:
-        raise TaskqError(f"{called(function)}: a parameter has a type that JSON cannot fill: {error}") from error
-    return model
+def _check_hints(function: Callable[..., Any], hints: Mapping[str, Any]) -> None:
+    """Raises TaskqError for a parameter that JSON cannot fill."""
+    for name, hint in hints.items():
+        try:
+            msgspec.json.schema(hint)
+        except (TypeError, NotImplementedError) as error:
+            why = str(error).strip().splitlines()[-1]
+            raise TaskqError(
+                f"{called(function)}: the parameter {name!r} has a type that JSON cannot fill: {why.rstrip('.')}; "
+                "take plain values, lists, dicts, dataclasses, TypedDicts or msgspec.Structs"
+            ) from error
 
 
 def _default(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import datetime
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Generic, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,8 @@ from taskq.faults import MOST_FAULTS, MOST_LEVELS, faults
 from taskq.registry import Registry
 from taskq.signature import signature_of
 from taskq.typeoptions import Options
+
+T = TypeVar("T")
 
 
 class Picture(msgspec.Struct):
@@ -35,6 +37,11 @@ class Person(TypedDict):
     name: str
     born: NotRequired[datetime]
     homes: NotRequired[list[Address]]
+
+
+class Pair(msgspec.Struct, Generic[T]):
+    first: T
+    second: T
 
 
 class Tree(msgspec.Struct):
@@ -55,6 +62,14 @@ def move(address: Address) -> None:
 
 
 def greet(person: Person) -> None:
+    pass
+
+
+def pair_up(pair: Pair[int]) -> None:
+    pass
+
+
+def count(by_number: dict[int, int]) -> None:
     pass
 
 
@@ -179,6 +194,8 @@ def test_a_great_number_of_faults_is_cut() -> None:
             {"homes": {}, "ids": ["ac1f0b1c-16d6-4a3e-a2c8-3e1b2a1c0d3e"] * 4, "person": None},
             [("/ids", "Expected `array` of length <= 3")],
         ),
+        (pair_up, {"first": "x"}, [("/first", "Expected `int`, got `str`"), ("/second", "expected a value, got nothing")]),
+        (count, {"by_number": {"x": 1}}, [("/by_number", "Expected `int`, got `str`")]),
         (
             grow,
             {"left": {"value": "x", "left": {"left": None}}},

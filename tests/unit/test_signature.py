@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 import pytest
@@ -15,6 +15,8 @@ from taskq.signature import signature_of
 from taskq.worker.context import Context
 
 CONTEXT = object()
+
+T = TypeVar("T")
 
 
 def call(function: Callable[..., Any], payload: str | None) -> Any:
@@ -117,12 +119,31 @@ def test_a_named_parameter_beside_a_keyword_parameter_is_checked() -> None:
     assert refusal(handler, '{"path": 5}')
 
 
+def test_further_members_are_checked_by_the_hint_of_the_keyword_parameter() -> None:
+    def handler(path: str, **sizes: Annotated[int, Meta(ge=1)]) -> dict[str, int]:
+        return sizes
+
+    assert call(handler, '{"path": "x", "a": 1}') == {"a": 1}
+    assert refusal(handler, '{"path": "x", "a/b": 0}') == ("Expected `int` >= 1", "/a~1b")
+
+
+def test_a_parameter_that_may_be_any_object_takes_any_value() -> None:
+    def handler(value: object = None, *, other: object) -> list[object]:
+        return [value, other]
+
+    assert call(handler, '{"other": [1, null]}') == [None, [1, None]]
+
+
 # -- one parameter for the whole
 
 
 class Job(msgspec.Struct):
     path: str
     width: int = 800
+
+
+class Box(msgspec.Struct, Generic[T]):
+    value: T
 
 
 @dataclasses.dataclass
@@ -147,6 +168,18 @@ def test_one_dataclass_is_the_whole_payload() -> None:
         return part
 
     assert call(handler, '{"name": "x"}') == Part("x")
+
+
+def test_a_struct_with_notes_or_arguments_is_the_whole_payload_too() -> None:
+    def annotated(job: Annotated[Job, Meta(description="what to do")]) -> Job:
+        return job
+
+    def generic(box: Box[int]) -> Box[int]:
+        return box
+
+    assert call(annotated, '{"path": "x"}') == Job("x")
+    assert call(generic, '{"value": 3}') == Box(3)
+    assert refusal(generic, '{"value": "x"}') == ("Expected `int`, got `str`", "/value")
 
 
 def test_one_typed_dict_is_the_whole_payload() -> None:

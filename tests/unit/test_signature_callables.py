@@ -32,6 +32,15 @@ def test_a_hint_that_cannot_be_resolved_is_told() -> None:
         signature_of(handler)
 
 
+def test_a_hint_that_is_none_is_told() -> None:
+    def handler(a: int) -> None: ...
+
+    handler.__annotations__["a"] = "3 + None"
+
+    with pytest.raises(TaskqError, match="a type hint cannot be used"):
+        signature_of(handler)
+
+
 class Other(msgspec.Struct):
     name: str
 
@@ -42,7 +51,7 @@ def test_a_type_that_json_cannot_fill_is_told_when_the_handler_is_registered(hin
 
     handler.__annotations__["odd"] = hint
 
-    with pytest.raises(TaskqError, match="a parameter has a type that JSON cannot fill"):
+    with pytest.raises(TaskqError, match=r"the parameter 'odd' has a type that JSON cannot fill: .*; take plain values"):
         signature_of(handler)
 
 
