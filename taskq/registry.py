@@ -66,6 +66,10 @@ class Registry:
         except KeyError:
             raise UnknownTaskType(type_) from None
 
+    def find(self, type_: str) -> Handler | None:
+        """The handler of a type, if it has one."""
+        return self._handlers.get(type_)
+
     def options(self, type_: str) -> Options:
         """The options of a type; the defaults for one that is not registered."""
         handler = self._handlers.get(type_)
@@ -73,7 +77,8 @@ class Registry:
 
     def max_retry(self, type_: str, default: int) -> int:
         """The retries of a task of a type whose submitter does not say how many, where the service has this default."""
-        own = self.options(type_).max_retry
+        handler = self._handlers.get(type_)
+        own = None if handler is None else handler.options.max_retry
         return default if own is None else own
 
     def types(self) -> list[str]:

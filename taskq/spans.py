@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FLUSH_S = 1.0
 """How long the end of a process waits for its last spans to be sent."""
 
+_API = "opentelemetry.trace"
+
 SYSTEM = {"messaging.system": "taskq"}
 
 Attributes = dict[str, str | int]
@@ -112,6 +114,11 @@ def are_made() -> bool:
     return _tracer() is not None
 
 
+def possible() -> bool:
+    """False in a process that has not loaded OpenTelemetry: there is no span to make or to follow."""
+    return _API in sys.modules
+
+
 def in_span() -> bool:
     """True where a span is current, such as that of an instrumented server for its request."""
     return _current() is not None
@@ -135,7 +142,7 @@ class _Known:
 
 def _provider() -> TracerProvider | None:
     """What the process has configured; None without."""
-    api: Any = sys.modules.get("opentelemetry.trace")
+    api: Any = sys.modules.get(_API)
     if api is None:
         return None
     provider: TracerProvider = api.get_tracer_provider()
@@ -150,7 +157,7 @@ def _tracer() -> Tracer | None:
 
 
 def _current() -> TraceContext | None:
-    api: Any = sys.modules.get("opentelemetry.trace")
+    api: Any = sys.modules.get(_API)
     return _as_trace(api.get_current_span().get_span_context()) if api else None
 
 

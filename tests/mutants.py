@@ -251,6 +251,9 @@ LISTS = [
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
     lua("enqueue: repeat stored again", "lib/earlier", "if stored[1] then", "if false then", "enqueue"),
+    lua("enqueue alike: repeat stored again", "lib/alike", "if stored[1] then", "if false then", "enqueue"),
+    lua("enqueue alike: new tasks not set aside", "lib/alike", "  -- include aside\n", "", "enqueue"),
+    lua("enqueue alike: no bell", "enqueue_alike", "if priority ~= 'normal' then", "if false then", "enqueue"),
     lua("cancel: left in pending", "lib/withdraw", "redis.call('LREM', list, -1, id) == 0", "true", "cancel"),
     lua(
         "cancel: left with its worker",
@@ -346,6 +349,7 @@ STATS = [
         "stats",
     ),
     lua("stats: a wait counted from the beginning of time", "lib/tally", "(tonumber(ready_at) or began)", "1", "stats"),
+    lua("stats: accepted tasks that are alike not counted", "enqueue_alike", "type_, count)", "type_, 0)", "enqueue"),
     lua("stats: accepted tasks not counted", "enqueue", "tally_stored()\n", "", "stats"),
     lua(
         "stats: a cancelled attempt counted as a wait",

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from taskq.errors import InvalidOptions
@@ -26,6 +27,8 @@ NAMES = (*OPTIONS, IDEMPOTENCY_KEY, TRACEPARENT, TRACESTATE)
 
 OF_ONE_TASK = ("unique_key", IDEMPOTENCY_KEY)
 """Those that cannot hold for several tasks."""
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 _KEY = re.compile(r"[\x20-\x7e]{1,128}\Z")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,15 +13,15 @@ import msgspec
 from msgspec.structs import replace
 
 from taskq import spans
-from taskq.client.options import IDEMPOTENCY_KEY, fields_for_many, fields_of
-from taskq.client.payload import Checker, encode_payload, encode_payloads
+from taskq.client.options import IDEMPOTENCY_KEY, NO_OPTIONS, OF_ONE_TASK, fields_for_many, fields_of
+from taskq.client.payload import Check, Checker, encode_payload, encode_payloads
 from taskq.client.place import Place, configured_place
-from taskq.client.receipt import Decode, Receipt, wait_for_result
-from taskq.errors import InvalidOptions, TaskNotFound, UnknownTaskType
+from taskq.client.receipt import Decode, Receipt, Source, wait_for_result
+from taskq.errors import InvalidOptions, TaskNotFound
 from taskq.ids import new_id
 from taskq.members import name
 from taskq.queue import queue as verbs
-from taskq.queue.bulk import enqueue_alike
+from taskq.queue.alike import STEP, Alike, enqueue_alike
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.repeats import KEPT_S, Claim, claim
@@ -30,6 +30,9 @@ from taskq.task import NewTask, Status, Task
 
 PATIENCE_S = 5.0
 """How long a call goes on trying while Redis is away: somewhat longer than a failover takes."""
+
+MOST_WAYS = 128
+"""Types and options for which it is kept how they are submitted."""
 
 
 class Queue:
@@ -47,7 +50,8 @@ class Queue:
         self.queue = queue
         link = Link(self.place.url, patience_s=patience_s, hint=self.place.hint)
         self.inspector = Inspector(link, prefix=self.place.prefix)
-        self._checkers: dict[str, Checker] = {}
+        self._checks: dict[str, Check] = {}
+        self._ways = lru_cache(MOST_WAYS)(self._way)
 
     @classmethod
     def from_config(cls, path: Path | str | None = None, *, queue: str = "default") -> Self:
@@ -63,8 +67,10 @@ class Queue:
         It is checked if the type's handler is known to this process, and by the worker in any case.
         """
         text = None if payload is msgspec.UNSET else encode_payload(payload)
-        self._check(type_, text)
-        return self.submit(type_, text, fields_of(options))
+        check = self._check(type_)
+        if check is not None:
+            check(text)
+        return self.submit(type_, text, fields_of(options) if options else NO_OPTIONS)
 
     def enqueue_many(self, type_: str, payloads: Iterable[Any], /, **options: Any) -> list[Receipt[Any]]:
         """Submit one task for each payload, all with the same options; the receipts are in the same order.
@@ -72,22 +78,18 @@ class Queue:
         Every payload is checked before any task is stored. They are stored in steps of 1,000, each all or none: when Redis
         goes away for good, the first steps may have been stored.
         """
-        texts = encode_payloads(payloads, partial(self._check, type_))
+        texts = encode_payloads(payloads, self._check(type_))
         return self.submit_many(type_, texts, fields_for_many(options))
 
     def submit(
         self, type_: str, payload: bytes | None, fields: Mapping[str, Any], decode: Decode = msgspec.json.decode
     ) -> Receipt[Any]:
         """Store one task whose payload (JSON text) and fields were checked; `decode` reads its result."""
-        key = fields.get(IDEMPOTENCY_KEY)
-        if key is None:
-            new = self._new(type_, payload, fields)
-        else:
-            fields = {name: value for name, value in fields.items() if name != IDEMPOTENCY_KEY}
-            new = self._as_first_submitted(key, self._new(type_, payload, fields))
-        with spans.enqueueing(new.trace, queue=new.queue, type_=type_, task_id=new.id) as trace:
-            answer = self.store(new.queue).enqueue(replace(new, trace=trace) if trace else new)
-        return Receipt(self, new.id, type_, new.queue, (answer.created_at_ms, answer.run_at_ms), decode)
+        if spans.possible() or (fields and not fields.keys().isdisjoint(OF_ONE_TASK)):
+            return self._submit_one(self._new(type_, payload, fields), fields.get(IDEMPOTENCY_KEY), decode)
+        alike, source = self._ways(type_, registry.max_retry(type_, self.place.max_retry), decode, tuple(fields.items()))
+        task_id = new_id()
+        return Receipt(task_id, source, alike.enqueue(task_id, payload))
 
     def submit_many(
         self, type_: str, payloads: list[bytes], fields: Mapping[str, Any], decode: Decode = msgspec.json.decode
@@ -95,12 +97,9 @@ class Queue:
         """Store one task for each payload; see `submit`."""
         like = self._new(type_, None, fields)
         with spans.enqueueing(like.trace, queue=like.queue, type_=type_, count=len(payloads)) as trace:
-            answers = enqueue_alike(self.store(like.queue), replace(like, trace=trace), payloads)
-        queue = like.queue
-        return [
-            Receipt(self, task_id, type_, queue, (answer.created_at_ms, answer.run_at_ms), decode)
-            for task_id, answer in answers
-        ]
+            ids, answers = enqueue_alike(self.store(like.queue), replace(like, trace=trace), payloads)
+        source = Source(self, type_, like.queue, decode)
+        return [Receipt(task_id, source, answers[at // STEP]) for at, task_id in enumerate(ids)]
 
     # -- looking after tasks
 
@@ -142,13 +141,28 @@ class Queue:
 
     # -- helpers
 
+    def _way(self, type_: str, max_retry: int, decode: Decode, fields: tuple[tuple[str, Any], ...]) -> tuple[Alike, Source]:
+        """What submits tasks of a type with these fields, and what their receipts have in common."""
+        like = self._new(type_, None, {"max_retry": max_retry, **dict(fields)})
+        return Alike(self.store(like.queue), like), Source(self, type_, like.queue, decode)
+
     def _new(self, type_: str, payload: bytes | None, fields: Mapping[str, Any]) -> NewTask:
-        if "max_retry" not in fields:
-            own = registry.options(type_).max_retry
-            fields = {**fields, "max_retry": self.place.max_retry if own is None else own}
-        if "queue" not in fields:
-            fields = {**fields, "queue": self.queue}
-        return NewTask(id=new_id(), type=type_, payload=payload, **fields)
+        try:
+            name(type_)
+        except ValueError as error:
+            raise InvalidOptions({"type": str(error)}) from None
+        own = {name: value for name, value in fields.items() if name != IDEMPOTENCY_KEY}
+        defaults = {"queue": self.queue, "max_retry": registry.max_retry(type_, self.place.max_retry)}
+        return NewTask(id=new_id(), type=type_, payload=payload, **{**defaults, **own})
+
+    def _submit_one(self, new: NewTask, key: str | None, decode: Decode) -> Receipt[Any]:
+        if key is not None:
+            new = self._as_first_submitted(key, new)
+        with spans.enqueueing(new.trace, queue=new.queue, type_=new.type, task_id=new.id) as trace:
+            created, due, _ = self.store(new.queue).enqueue(replace(new, trace=trace) if trace else new)
+        return Receipt(
+            new.id, Source(self, new.type, new.queue, decode), b"%d %d" % (created, due) if due else b"%d" % created
+        )
 
     def _as_first_submitted(self, key: str, new: NewTask) -> NewTask:
         """The task that the first submission with this key made or makes: a repeat stores nothing."""
@@ -161,14 +175,9 @@ class Queue:
             raise InvalidOptions({IDEMPOTENCY_KEY: "expected one of its own; this one was used for another submission"})
         return replace(new, id=held.task_id, queue=held.queue, repeat_s=KEPT_S)
 
-    def _check(self, type_: str, payload: bytes | None) -> None:
-        checker = self._checkers.get(type_)
-        if checker is None:
-            try:
-                checker = Checker(registry.get(name(type_)).signature)
-            except ValueError as error:
-                raise InvalidOptions({"type": str(error)}) from None
-            except UnknownTaskType:
-                return  # its handler is in another process
-            self._checkers[type_] = checker
-        checker.check(payload)
+    def _check(self, type_: str) -> Check | None:
+        """What checks payloads of the type; None if its handler is in another process."""
+        check = self._checks.get(type_)
+        if check is None and (handler := registry.find(type_)) is not None:
+            check = self._checks[type_] = Checker(handler.signature).check
+        return check

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from taskq.errors import TaskCancelled, TaskFailed, WaitTimeout
+from taskq.queue.alike import moments
 from taskq.queue.ending import end_of
 from taskq.task import Status, Task
 from taskq.units import parse_duration
@@ -22,39 +23,63 @@ Decode = Callable[[bytes], Any]
 """How a result, as JSON text, becomes a value."""
 
 
+class Source(NamedTuple):
+    """What the receipts of tasks that are submitted alike have in common."""
+
+    of: Queue
+    type: str
+    queue: str
+    decode: Decode
+
+
 class Receipt(Generic[R_co]):
-    """Stands for one task that Redis has taken. Moments are in ms on Redis' clock; `run_at_ms` None: due at once.
+    """Stands for one task that Redis has taken.
 
     Its methods raise TaskNotFound once the task is gone, and QueueUnavailable or QueueRefused.
     """
 
-    __slots__ = ("_decode", "_of", "created_at_ms", "id", "queue", "run_at_ms", "type")
+    __slots__ = ("_answer", "_source", "id")
 
-    def __init__(
-        self, of: Queue, task_id: str, type_: str, queue: str, moments: tuple[int, int | None], decode: Decode
-    ) -> None:
-        self._of = of
-        self._decode = decode
+    def __init__(self, task_id: str, source: Source, answer: bytes) -> None:
         self.id = task_id
-        self.type = type_
-        self.queue = queue
-        self.created_at_ms, self.run_at_ms = moments
+        self._source = source
+        self._answer = answer
+
+    @property
+    def type(self) -> str:
+        """The type of the task."""
+        return self._source.type
+
+    @property
+    def queue(self) -> str:
+        """The queue that has the task."""
+        return self._source.queue
+
+    @property
+    def created_at_ms(self) -> int:
+        """When Redis took it, in ms on its clock."""
+        return moments(self._answer).created_at_ms
+
+    @property
+    def run_at_ms(self) -> int | None:
+        """When it is due, in ms on Redis' clock; None: at once."""
+        return moments(self._answer).run_at_ms
 
     def wait(self, timeout: float | str | None = None) -> R_co:
         """The result, once there is one; blocks up to `timeout` (seconds or "5m"; None: as long as it takes).
 
         Raises TaskFailed, TaskCancelled or WaitTimeout when there is none.
         """
-        result: R_co = wait_for_result(self._of, self.id, self.queue, timeout, self._decode)
+        result: R_co = wait_for_result(self._source.of, self.id, self.queue, timeout, self._source.decode)
         return result
 
     def task(self) -> Task:
         """The record as it is now."""
-        return self._of.get(self.id, queue=self.queue)
+        return self._source.of.get(self.id, queue=self.queue)
 
     def cancel(self, reason: str = "") -> Status:
         """End the task if it has not ended; returns the status it had."""
-        return self._of.cancel(self.id, reason, queue=self.queue)
+        return self._source.of.cancel(self.id, reason, queue=self.queue)
 
     def __repr__(self) -> str:
         return f"Receipt(id={self.id!r}, type={self.type!r}, queue={self.queue!r})"

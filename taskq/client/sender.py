@@ -10,18 +10,15 @@ import functools
 import inspect
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from taskq.client.default import default
-from taskq.client.options import NAMES, fields_for_many, fields_of, unknown_option
+from taskq.client.options import NAMES, NO_OPTIONS, fields_for_many, fields_of, unknown_option
 from taskq.client.payload import Checker, encode_payload, encode_payloads
 from taskq.client.receipt import Decode, Receipt, decoder_for
 from taskq.registry import Handler
 
 R_co = TypeVar("R_co", covariant=True)
-
-NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Sender(Generic[R_co]):
@@ -32,6 +29,7 @@ class Sender(Generic[R_co]):
         self.preset = preset
         self.type = handler.type
         self._call = _Call(handler)
+        self._fields: Mapping[str, Any] = fields_of(preset)
 
     def enqueue(self, /, *args: Any, **kwargs: Any) -> Receipt[R_co]:
         """Submit one task, with the arguments of the function as payload; it is stored when this returns.
@@ -39,14 +37,15 @@ class Sender(Generic[R_co]):
         Arguments that begin with an underscore are options (`_priority`, `_delay`, ...), see `taskq.Queue`. Raises
         InvalidPayload, InvalidOptions, TypeError for arguments that no call could have, and what `taskq.Queue` raises.
         """
-        options = self.preset
+        fields = self._fields
         for key in kwargs:
             if key[0] == "_" and key not in self._call.names:
                 kwargs, options = self._call.split(kwargs, self.preset)
+                fields = fields_of(options)
                 break
         payload = self._call.payload(args, kwargs)
         self._call.check(payload)
-        return default().submit(self.type, payload, fields_of(options) if options else options, self._call.decode)
+        return default().submit(self.type, payload, fields, self._call.decode)
 
     def enqueue_many(self, payloads: Iterable[Any], /, **options: Any) -> list[Receipt[R_co]]:
         """Submit one task for each payload: a mapping of arguments, or the value of the only parameter if that takes the
@@ -62,9 +61,7 @@ class Sender(Generic[R_co]):
 
     def options(self, **options: Any) -> Sender[R_co]:
         """The same with these options (without underscores) for everything that it submits. Raises InvalidOptions."""
-        preset = {**self.preset, **options}
-        fields_of(preset)
-        return Sender(self.handler, preset)
+        return Sender(self.handler, {**self.preset, **options})
 
 
 class _Call:

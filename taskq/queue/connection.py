@@ -36,7 +36,7 @@ from redis.exceptions import (
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
 from taskq.queue.clients import client
-from taskq.queue.line import Line, Lines
+from taskq.queue.line import Line, Lines, evalsha
 from taskq.queue.scripts import Script
 
 COMMAND_TIMEOUT_S = 5.0
@@ -151,7 +151,11 @@ class Link:
 
     def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script that is safe to repeat; see `run` for how long it may take and what it raises."""
-        return self.run(lambda _: evaluate(self._lines.get(), script, keys, args))
+        return self.packed(script, evalsha(script, keys, args))
+
+    def packed(self, script: Script, command: bytes) -> Any:
+        """Run a script that is safe to repeat by a packed command; see `script`."""
+        return self.run(lambda _: evaluate(self._lines.get(), script, command))
 
     def hash(self, key: str) -> dict[bytes, bytes]:
         """The fields of a hash; none where there is no hash. See `run` for how long it may take and what it raises."""
@@ -167,27 +171,21 @@ class Link:
 
         return self.run(action)
 
-    def scripts(
-        self,
-        script: Script,
-        keys: Sequence[str],
-        runs: Sequence[Callable[[], Sequence[Any]]],
-        replies: list[Any] | None = None,
-    ) -> list[Any]:
-        """Run a script once with the arguments that each of `runs` makes; the replies in order, which `replies`, an empty
+    def stream(self, script: Script, commands: Sequence[Callable[[], bytes]], replies: list[Any] | None = None) -> list[Any]:
+        """Run a script by the packed commands that each of `commands` makes; the replies in order, which `replies`, an empty
         list, also gets when this ends with an exception.
 
-        The script must be safe to repeat: after an error it goes on with the first run whose reply has not come. See `run`
-        for how long each may take and what it raises.
+        The script must be safe to repeat: after an error it goes on with the first command whose reply has not come. See
+        `run` for how long each may take and what it raises.
         """
         replies = [] if replies is None else replies
 
         def action(_: redis.Redis) -> None:
             line = self._lines.get()
-            missing = runs[len(replies) :]
+            missing = commands[len(replies) :]
             # The first one finds out whether the server knows the script. What has been added before an error stays.
-            replies.extend(evaluate(line, script, keys, make()) for make in missing[:1])
-            replies.extend(line.stream(script, keys, (make() for make in missing[1:])))
+            replies.extend(evaluate(line, script, make()) for make in missing[:1])
+            replies.extend(line.stream(make() for make in missing[1:]))
 
         self.run(action)
         return replies
@@ -256,11 +254,12 @@ class Link:
             self._down_since = None
 
 
-def evaluate(line: Line, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-    """EVALSHA, loading the script first where the server does not have it (new, restarted, failed over, flushed)."""
+def evaluate(line: Line, script: Script, command: bytes) -> Any:
+    """Run a script by its packed command, loading it first where the server does not have it (new, restarted, failed over,
+    flushed)."""
     try:
-        return line.evaluate(script, keys, args)
+        return line.exchange(command)
     except ResponseError as error:
         if classify(error) is not Trouble.RELOAD:
             raise
-        return line.load(script, keys, args)
+        return line.load(script, command)

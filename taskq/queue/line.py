@@ -63,17 +63,17 @@ class Line:
 
     def call(self, *words: Any) -> Any:
         """Run one command. Raises redis-py's errors."""
-        self._send(_packed(words))
+        return self.exchange(packed(words))
+
+    def exchange(self, command: bytes) -> Any:
+        """Run one command that is packed. Raises redis-py's errors, NoScriptError for a script that is not known."""
+        self._send(command)
         return self._read()
 
-    def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a script that the server is expected to know. Raises redis-py's errors, NoScriptError among them."""
-        self._send(_evalsha(script, keys, args))
-        return self._read()
-
-    def load(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Make a script known to the server and run it. Both arrive as one: no SCRIPT FLUSH comes in between."""
-        self._send(_packed(("SCRIPT", "LOAD", script.text)), _evalsha(script, keys, args))
+    def load(self, script: Script, command: bytes) -> Any:
+        """Make a script known to the server and run the command that needs it. Both arrive as one: no SCRIPT FLUSH comes in
+        between."""
+        self._send(packed(("SCRIPT", "LOAD", script.text)), command)
         refused: ResponseError | None = None
         try:
             self._read()
@@ -84,13 +84,13 @@ class Line:
         except NoScriptError as error:
             raise refused or error from None  # why it is still not known
 
-    def stream(self, script: Script, keys: Sequence[str], runs: Iterable[Sequence[Any]]) -> Iterator[Any]:
-        """Run a script once with each of the arguments and yield the replies in order.
+    def stream(self, commands: Iterable[bytes]) -> Iterator[Any]:
+        """Run packed commands and yield the replies in order.
 
-        While the server is busy with one run the next one is made and sent, so that neither waits for the other.
+        While the server is busy with one the next one is made and sent, so that neither waits for the other.
         """
-        for args in runs:
-            self._send(_evalsha(script, keys, args))
+        for command in commands:
+            self._send(command)
             if self.owed > 1:
                 yield self._read()
         while self.owed:
@@ -177,9 +177,10 @@ def _wire(connection: Any) -> _Wire:
     return _Wire(connection) if isinstance(plain, ssl.SSLSocket) else _Plain(connection, plain)
 
 
-def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:
+def evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:
+    """The packed command that runs a script which the server knows."""
     if keys.__class__ is not FixedKeys:
-        return _packed(("EVALSHA", script.sha, len(keys), *keys, *args))
+        return packed(("EVALSHA", script.sha, len(keys), *keys, *args))
     heads = keys.heads
     head = heads.get(script.sha)
     if head is None:
@@ -187,16 +188,22 @@ def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:
     return b"*%d\r\n%b%b" % (3 + len(keys) + len(args), head, _words(args))
 
 
-def _packed(words: Sequence[Any]) -> bytes:
+def packed(words: Sequence[Any]) -> bytes:
+    """A command as the server reads it."""
     # hiredis would turn numbers into text itself, and crashes when the exception of a time limit comes at that moment.
     texts: Any = tuple([word if word.__class__ in _TEXT else str(word) for word in words])
-    packed: bytes = hiredis.pack_command(texts)
-    return packed
+    command: bytes = hiredis.pack_command(texts)
+    return command
+
+
+def opened(words: Sequence[Any], more: int) -> bytes:
+    """The beginning of a packed command with `more` words than these."""
+    return b"*%d\r\n%b" % (len(words) + more, _words(words))
 
 
 def _words(words: Sequence[Any]) -> bytes:
     """The words of a command without the line that counts them."""
-    return _packed(words).partition(b"\r\n")[2]
+    return packed(words).partition(b"\r\n")[2]
 
 
 class Lines:

@@ -43,7 +43,7 @@ class Queue:
         self.keys = Keys(prefix, name)
         self.reports = Reports(link, self.keys)
         self._unanswered = Unanswered()
-        self._announced = False
+        self.announced = False
         self._claims: dict[str, FixedKeys] = {}
         self._completes: dict[str, FixedKeys] = {}
 
@@ -262,9 +262,9 @@ class Queue:
 
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
-        if not self._announced:
+        if not self.announced:
             self._script("announce", "queues", args=[self.name])
-            self._announced = True
+            self.announced = True
 
     # -- helpers
 

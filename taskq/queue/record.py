@@ -25,18 +25,34 @@ ATTEMPT_FIELDS = 9
 
 def enqueue_args(new: NewTask) -> list[Scalar]:
     """The arguments of enqueue.lua for one task."""
-    fields: list[Scalar] = ["type", new.type, "max_retry", new.max_retry]
+    fields = ["type", new.type, *_fields(new)]
     if new.payload is not None:
         fields += ["payload", new.payload]
+    extra = _extra(new)
+    return [new.id, str(new.priority), *_due(new), len(fields), len(extra), *fields, *extra]
+
+
+def alike_args(like: NewTask) -> list[Scalar]:
+    """The arguments of enqueue_alike.lua before the ids and payloads."""
+    fields, expires_in = _fields(like), "" if like.expires_in_s is None else round(like.expires_in_s * 1000)
+    before: list[Scalar] = [str(like.priority), *_due(like), expires_in, like.type]
+    return [*before, len(before) + 1 + len(fields), *fields]
+
+
+def _fields(new: NewTask) -> list[Scalar]:
+    """What the record says from the beginning, beside type and payload."""
+    fields: list[Scalar] = ["max_retry", new.max_retry]
     if new.timeout_s is not None:
         fields += ["timeout_ms", round(new.timeout_s * 1000)]
     if new.tags:
         fields += ["tags", ",".join(new.tags)]
     if new.trace is not None:
         fields += ["trace", f"{new.trace.traceparent} {new.trace.tracestate}".rstrip()]
-    due: Scalar = "" if new.run_at_ms is None else new.run_at_ms
-    extra = _extra(new)
-    return [new.id, str(new.priority), round(new.delay_s * 1000), due, len(fields), len(extra), *fields, *extra]
+    return fields
+
+
+def _due(new: NewTask) -> tuple[Scalar, Scalar]:
+    return round(new.delay_s * 1000), "" if new.run_at_ms is None else new.run_at_ms
 
 
 def _extra(new: NewTask) -> tuple[Scalar, ...]:

@@ -17,7 +17,7 @@ import uuid
 from contextlib import closing
 
 from taskq.maintenance.operations import Operator
-from taskq.queue.bulk import STEP, enqueue_alike
+from taskq.queue.alike import STEP, enqueue_alike
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.operations import Action, Kind, Operation, Operations
@@ -41,11 +41,11 @@ def store(queue: Queue, tasks: int) -> None:
     pipe = queue.link.redis.pipeline(transaction=False)
     for at in range(0, tasks, STEP):
         for type_ in ("wanted", "other"):
-            ids = enqueue_alike(queue, NewTask(id="", type=type_), [b"{}"] * min(STEP, tasks - at))
+            ids, _ = enqueue_alike(queue, NewTask(id="", type=type_), [b"{}"] * min(STEP, tasks - at))
             now = now_ms(queue)
-            for task_id, _ in ids:
+            for task_id in ids:
                 pipe.hset(queue.keys.task(task_id), mapping={"status": "failed", "finished_at": now})
-            pipe.zadd(queue.keys.failed, {task_id: now for task_id, _ in ids})
+            pipe.zadd(queue.keys.failed, dict.fromkeys(ids, now))
         pipe.delete(queue.keys.pending)
         pipe.execute()
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from taskq.queue.alike import Alike
 from taskq.queue.connection import Link
 from taskq.queue.embedded import find_binary
 from taskq.queue.queue import Queue
@@ -100,6 +101,16 @@ def _bulk(bench: Bench) -> dict[str, float]:
     return bench.cost(lambda: bench.enqueue(MANY), MANY)
 
 
+def _alike(bench: Bench) -> dict[str, float]:
+    alike = Alike(bench.queue, NewTask(id="", type="noop"))
+    return bench.cost(lambda: alike.enqueue(str(uuid.uuid4()), PAYLOAD))
+
+
+def _alike_bulk(bench: Bench) -> dict[str, float]:
+    alike = Alike(bench.queue, NewTask(id="", type="noop"))
+    return bench.cost(lambda: alike.enqueue_many([str(uuid.uuid4()) for _ in range(MANY)], [PAYLOAD] * MANY), MANY)
+
+
 def _idle(bench: Bench) -> dict[str, float]:
     return bench.cost(lambda: bench.queue.claim(WORKER))
 
@@ -170,6 +181,8 @@ SCENES: Mapping[str, Callable[[Bench], dict[str, float]]] = MappingProxyType(
     {
         "enqueue": _enqueue,
         "enqueue 50 at once, each": _bulk,
+        "enqueue from Python": _alike,
+        "enqueue 50 from Python at once, each": _alike_bulk,
         "claim": _claim,
         "claim without a task": _idle,
         "a busy worker, each task": _busy,

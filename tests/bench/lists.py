@@ -13,7 +13,7 @@ import statistics
 import time
 from contextlib import closing
 
-from taskq.queue.bulk import STEP, enqueue_alike
+from taskq.queue.alike import STEP, enqueue_alike
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.pages import Page
@@ -37,7 +37,7 @@ FILTERS = {
 def store(queue: Queue, tasks: int) -> None:
     """Half of the tasks of one type and half of another; before them one that is like no other, and 5 cancelled ones."""
     queue.enqueue(NewTask(id="rare", type="rare", tags=("rare",)))
-    cancelled = [task_id for task_id, _ in enqueue_alike(queue, NewTask(id="", type="a"), [b"{}"] * 5)]
+    cancelled = enqueue_alike(queue, NewTask(id="", type="a"), [b"{}"] * 5)[0]
     for task_id in cancelled:
         queue.cancel(task_id)
     for at in range(0, tasks, STEP):

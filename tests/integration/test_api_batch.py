@@ -392,8 +392,8 @@ class Failing(Queue):
 class Breaking(Link):
     """Breaks for good in the middle of what is to be stored."""
 
-    def scripts(self, script: Script, keys: Any, runs: Any, replies: list[Any] | None = None) -> list[Any]:
-        super().scripts(script, keys, runs[:2], replies)
+    def stream(self, script: Script, commands: Any, replies: list[Any] | None = None) -> list[Any]:
+        super().stream(script, commands[:2], replies)
         raise QueueUnavailable("gone")
 
 

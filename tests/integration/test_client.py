@@ -27,7 +27,7 @@ from taskq import (
 from taskq.client.default import default, set_default
 from taskq.client.place import Place
 from taskq.queue import queue as verbs
-from taskq.queue.bulk import STEP
+from taskq.queue.alike import STEP
 from taskq.task import Priority, Status
 from tests.integration.steps import DETAIL, claim, entries, joined, members, record, until
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from taskq.queue import gate
+from taskq.queue.alike import Alike, moments
+from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.task import Priority, Status, Task
+from taskq.task import NewTask, Priority, Status, Task
 from tests.integration.steps import claim, enqueued, entries, joined, members, new, now_ms, record, score, snapshot, status
 
 
@@ -176,6 +181,66 @@ def test_a_batch_repeated_with_one_more_task_adds_only_that_one(queue: Queue) ->
     queue.enqueue_many([*tasks, more := new()])
 
     assert entries(queue, queue.keys.pending) == [*(task.id for task in tasks), more.id]
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["open", "paused"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"payload": b'{"a": 1}'},
+        {"priority": Priority.HIGH, "payload": b"1"},
+        {"priority": Priority.LOW, "expires_in_s": 1.5},
+        {"delay_s": 60, "tags": ("a", "b"), "timeout_s": 2.5, "max_retry": 9, "payload": b'""'},
+        {"run_at_ms": 4_000_000_000_000, "expires_in_s": 9e9, "payload": b"null"},
+        {"run_at_ms": 1},
+    ],
+)
+def test_tasks_that_are_alike_are_stored_as_each_would_be_by_itself(
+    queue: Queue, link: Link, fields: dict[str, Any], paused: bool
+) -> None:
+    other = Queue(link, prefix=f"{queue.keys.prefix}-alike")
+    ids, like = ["one", "two", "three"], new(**fields)
+    for each in (queue, other) if paused else ():
+        gate.pause(each)
+
+    answers = queue.enqueue_many([replace(like, id=task_id) for task_id in ids])
+    alike = Alike(other, like)
+    alike.enqueue(ids[0], like.payload)
+    answer = moments(alike.enqueue_many(ids[1:], [like.payload or b""] * 2)[0])
+
+    assert (answer.run_at_ms is None) == (answers[0].run_at_ms is None)
+    assert stored(other, ids, like) == stored(queue, ids, like)
+
+
+def stored(queue: Queue, ids: Sequence[str], like: NewTask) -> dict[str, Any]:
+    """The records, where the tasks stand and what is counted; moments that were reckoned from now without the now."""
+    keys = queue.keys
+    found: dict[str, Any] = {}
+    for at, task_id in enumerate(ids):
+        fields = record(queue, task_id)
+        now = int(fields["created_at"])
+        moments_of = {name: int(fields[name]) for name in fields if name.endswith("_at")}
+        found[task_id] = fields | {name: ms if ms == like.run_at_ms else ms - now for name, ms in moments_of.items()}
+        for name in ("tasks", "scheduled", "expiring"):
+            ms = queue.link.redis.zscore(getattr(keys, name), task_id)
+            found[f"{name} {at}"] = ms if ms in (None, like.run_at_ms) else ms - now
+    for name in keys.waiting:
+        found[name.partition("}")[2]] = entries(queue, name)
+    return {**found, "stats": queue.link.redis.hgetall(keys.stats)}
+
+
+def test_many_alike_repeated_after_some_of_them_are_gone_are_not_stored_again(queue: Queue) -> None:
+    ids = ["a", "b", "c"]
+    alike = Alike(queue, new())
+    first = alike.enqueue_many(ids, [b"1"] * 3)
+    queue.delete("a")
+    before = snapshot(queue)
+
+    again = alike.enqueue_many(ids, [b"1"] * 3)
+
+    assert again == first
+    assert snapshot(queue) == before
 
 
 def test_the_first_enqueue_makes_the_queue_known(queue: Queue, inspector: Inspector) -> None:

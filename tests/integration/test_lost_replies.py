@@ -22,6 +22,7 @@ import taskq.queue
 from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, history, repeats, server, stats
+from taskq.queue.alike import STEP, Alike, moments
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
@@ -249,6 +250,12 @@ def minute_over(queue: Queue) -> None:
     queue.link.redis.set(f"{queue.keys.stats}:minute", 1)
 
 
+def alike(queue: Queue, **fields: Any) -> Any:
+    """Two steps of tasks; the replies to the first and to the others come over different ways."""
+    ids = [str(at) for at in range(STEP + 2)]
+    return [moments(answer) for answer in Alike(queue, task("", **fields)).enqueue_many(ids, [b"1"] * len(ids))]
+
+
 def count_stale(queue: Queue, _: Any) -> None:
     for _ in range(EVERY_TIME):
         queue.reports.count_stale()
@@ -263,6 +270,9 @@ CASES: Mapping[str, Case] = {
     "complete and claim": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), running),
     "enqueue": Case(one("enqueue"), lambda q, _: q.enqueue_many([task("x"), task("y", delay_s=30), task("z")]), waiting),
     "enqueue low": Case(one("enqueue"), lambda q, _: q.enqueue(task("x", priority=Priority.LOW)), waiting),
+    "enqueue alike": Case(one("enqueue_alike"), lambda q, _: alike(q, priority=Priority.HIGH, expires_in_s=60), waiting),
+    "enqueue alike later": Case(one("enqueue_alike"), lambda q, _: alike(q, delay_s=30), waiting),
+    "enqueue one alike": Case(one("enqueue_alike"), lambda q, _: moments(Alike(q, task("")).enqueue("x", None)), waiting),
     "cancel pending": Case(one("cancel"), lambda q, _: q.cancel("a"), waiting),
     "cancel scheduled": Case(one("cancel"), lambda q, _: q.cancel("d"), waiting),
     "cancel processing": Case(one("cancel"), lambda q, _: q.cancel("c", "why"), running),

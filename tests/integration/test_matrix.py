@@ -12,6 +12,7 @@ import pytest
 from taskq.errors import TaskNotFound, TaskSpared
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
+from taskq.queue.alike import Alike
 from taskq.queue.answers import Guard
 from taskq.queue.ending import end_of
 from taskq.queue.history import fold
@@ -165,6 +166,7 @@ def trim(case: Case) -> None:
 VERBS: dict[str, Callable[[Case], Any]] = {
     "announce": lambda case: Queue(case.queue.link, prefix=case.queue.keys.prefix).announce(),
     "enqueue": lambda case: case.queue.enqueue(new(id=case.task_id)),
+    "enqueue_alike": lambda case: Alike(case.queue, new()).enqueue(case.task_id, b"1"),
     "claim": lambda case: case.queue.claim(case.me),
     **{verb: settle_with(verb) for verb in SETTLES},
     "reap dead": lambda case: reap(case.queue, case.me, dead=True),
@@ -207,6 +209,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("enqueue", "missing"): "pending",
+    ("enqueue_alike", "missing"): "pending",
     **{("claim", state): "processing" for state in ("pending", "released", "claimed")},
     ("claim", "overdue"): "failed",
     **{("expire", state): "failed" for state in ("overdue", "overdue and scheduled")},
@@ -297,7 +300,7 @@ def test_an_allowed_pair_lands_in_the_stated_state_and_nowhere_else(
         assert queue.claim(case.me) is None  # the worker that holds the claim drops it when it looks
     landed = status(queue, case.task_id)
     assert (landed or GONE) == ALLOWED[verb, state]
-    stated = stated_places(landed, Priority.NORMAL if verb in ("enqueue", "fire") else priority, verb)
+    stated = stated_places(landed, Priority.NORMAL if verb in ("enqueue", "enqueue_alike", "fire") else priority, verb)
     assert places(queue, case.task_id) == (before if verb == "watch" else stated)
 
 

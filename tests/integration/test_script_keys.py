@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import hiredis
 import pytest
 
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, scripts
+from taskq.queue.alike import Alike
 from taskq.queue.connection import Link
 from taskq.queue.ending import end_of
 from taskq.queue.history import fold
@@ -29,6 +31,7 @@ from tests.integration.steps import (
     claim,
     enqueued,
     joined,
+    new,
     printed,
     reap,
     schedule,
@@ -43,9 +46,12 @@ class Watched(Link):
         super().__init__(url)
         self.ran: dict[str, list[str]] = {}
 
-    def script(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        self.ran[script.name] = list(keys)
-        return super().script(script, keys, args)
+    def packed(self, script: Script, command: bytes) -> Any:
+        reader = hiredis.Reader(encoding="utf-8")
+        reader.feed(command)
+        _, _, count, *words = reader.gets()
+        self.ran[script.name] = words[: int(count)]
+        return super().packed(script, command)
 
 
 class Held(Queue):
@@ -88,6 +94,7 @@ def operations(queue: Held) -> Operations:
 CALLS: dict[str, Callable[[Held], Any]] = {
     "announce": lambda queue: Queue(queue.link, prefix=queue.keys.prefix).announce(),
     "enqueue": enqueued,
+    "enqueue_alike": lambda queue: Alike(queue, new()).enqueue("id", None),
     "cancel": lambda queue: queue.cancel(queue.attempt.id),
     "watch": lambda queue: end_of(queue, queue.attempt.id, 0),
     "delete": lambda queue: queue.delete(queue.attempt.id),
