@@ -22,7 +22,8 @@ from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.queue import Queue
 from taskq.queue.schedules import Schedules
 from taskq.queue.selection import Filter, Walk, select
-from taskq.task import Attempt, Priority, Progress, Status
+from taskq.queue.standing import ask
+from taskq.task import Attempt, Priority, Progress, Status, Task
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
@@ -173,6 +174,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "reap lapsed": reap_lapsed,
     "promote": lambda case: case.queue.promote(),
     "expire": lambda case: case.queue.expire(),
+    "standing": lambda case: ask(case.queue, Task(id=case.task_id, type="echo", queue="default", status=Status.PENDING)),
     "watch": lambda case: end_of(case.queue, case.task_id, 0),
     "cancel": lambda case: case.queue.cancel(case.task_id),
     "delete": lambda case: case.queue.delete(case.task_id),
