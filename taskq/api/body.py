@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -55,7 +56,7 @@ def read_lines(req: falcon.Request, max_bytes: int) -> list[bytes]:
 
 def is_lines(req: falcon.Request) -> bool:
     """Whether the request says that it carries newline-delimited JSON. Raises ApiError for another charset than UTF-8."""
-    name, parameters = falcon.parse_header(req.content_type or "")
+    name, parameters = _parsed(req.content_type or "")
     if name.strip().lower() not in LINE_TYPES:
         return False
     _check_charset(parameters)
@@ -124,13 +125,19 @@ def _check_type(req: falcon.Request, or_else: str) -> None:
     form unless told otherwise is taken from anything that is no browser."""
     if not req.content_type or not req.content_type.strip():
         return
-    name, parameters = falcon.parse_header(req.content_type)
+    name, parameters = _parsed(req.content_type)
     if name.strip().lower() == _FORM_TYPE and not any(req.get_header(header) is not None for header in _OF_BROWSERS):
         return
     if not _JSON_TYPE.match(name.strip().lower()):
         wanted = f"application/json or {or_else}" if or_else else "application/json"
         raise ApiError("unsupported_media_type", f"expected Content-Type: {wanted}, got {name.strip()[:100]!r}")
     _check_charset(parameters)
+
+
+@lru_cache(maxsize=64)
+def _parsed(content_type: str) -> tuple[str, Mapping[str, str]]:
+    """The media type and its parameters; clients send few different ones."""
+    return falcon.parse_header(content_type)
 
 
 def _check_charset(parameters: Mapping[str, str]) -> None:

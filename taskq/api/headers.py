@@ -18,6 +18,9 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_LOWERED = [(name.lower(), value) for name, value in HEADERS.items()]
+"""As Falcon knows them; Cache-Control is the first."""
+
 _REVALIDATED = "private, no-cache"
 """What can be asked for again by its ETag may be kept by that client, though never used unasked."""
 
@@ -26,8 +29,8 @@ class SafeHeaders:
     """Adds them where a resource has not said otherwise."""
 
     def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
-        if resp.get_header("ETag") and not resp.get_header("Cache-Control"):
-            resp.set_header("Cache-Control", _REVALIDATED)
-        for name, value in HEADERS.items():
-            if not resp.get_header(name):
-                resp.set_header(name, value)
+        given = resp.headers
+        missing = [header for header in _LOWERED if not given.get(header[0])]
+        if given.get("etag") and not given.get("cache-control"):
+            missing[0] = ("cache-control", _REVALIDATED)
+        resp.set_headers(missing)

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 
 import falcon
 
@@ -32,11 +33,13 @@ class KnownHosts:
     """Refuses a request for a host that this service is not known as, whatever else it asks for."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._knows = known_names(context.settings.hosts, (context.settings.own_name, socket.gethostname()))
+        knows = known_names(context.settings.hosts, (context.settings.own_name, socket.gethostname()))
+        # almost every request bears the same header as the one before
+        self._knows = lru_cache(maxsize=64)(lambda host: knows(name_of(host)))
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         host = req.get_header("Host")
-        if host is None or self._knows(name_of(host)):  # without one it is HTTP/1.0, which no browser speaks
+        if host is None or self._knows(host):  # without one it is HTTP/1.0, which no browser speaks
             return
         if PART in req.env:
             req.env[PART]()

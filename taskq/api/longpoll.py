@@ -55,6 +55,9 @@ class Patience(NamedTuple):
     applied: str | None = None
 
 
+_NONE = Patience()
+
+
 class Waits:
     """Lets requests wait, as many at once as there are places."""
 
@@ -90,17 +93,20 @@ def read_patience(req: falcon.Request) -> Patience:
 
     A preference is nothing that can be refused (RFC 7240): one that cannot be read is ignored, one that is too long is cut.
     """
+    prefer = req.get_header("Prefer")
+    if prefer is None and WAIT.name not in req.params:
+        return _NONE
     query = Query(req)
     wait_s = query.read(WAIT, _wait_s, 0.0)
     query.check()
     if wait_s:
         return Patience(wait_s)
-    for preference in (req.get_header("Prefer") or "").split(","):
+    for preference in (prefer or "").split(","):
         found = _WAIT.match(preference)
         if found:
             wait_s = min(int(found[1]), int(LONGEST_S))
             return Patience(wait_s, f"wait={wait_s}")
-    return Patience()
+    return _NONE
 
 
 def _wait_s(value: str) -> float:

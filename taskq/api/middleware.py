@@ -13,7 +13,7 @@ import falcon
 from falcon.constants import COMBINED_METHODS
 
 from taskq.api.errors import ApiError
-from taskq.log import emit
+from taskq.log import emit, is_shown
 from taskq.tokens import Token
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}\Z")
@@ -36,9 +36,12 @@ class RequestLog:
         _identify(req)
         resp.set_header("X-Request-ID", req.context.request_id)
         quiet = req.method in _SAFE_METHODS and req.path.startswith("/health")
+        level = logging.DEBUG if quiet else logging.INFO
+        if not is_shown(level):
+            return
         emit(
             "request.handled",
-            logging.DEBUG if quiet else logging.INFO,
+            level,
             method=req.method,
             # Percent-encoded again: a decoded line end would forge a line in a log for people.
             path=quote(req.path[:_PATH_LENGTH]),
