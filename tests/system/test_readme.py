@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import ROOT, StartService
-
-BLOCK = re.compile(r"<!-- (?P<kind>file|command|answer): (?P<name>\S+) -->\n```\w+\n(?P<text>.*?)```\n", re.DOTALL)
-
-
-def blocks(chapter: str) -> dict[tuple[str, str], str]:
-    """The marked blocks of a chapter by kind and name."""
-    text = (ROOT / "README.md").read_text()
-    start = text.index(f"\n## {chapter}\n")
-    return {(m["kind"], m["name"]): m["text"] for m in BLOCK.finditer(text[start : text.index("\n## ", start + 1)])}
-
+from tests.system.readme import blocks, shell
 
 WRITING = blocks("Writing tasks")
 
@@ -31,12 +20,6 @@ def write_files(directory: Path) -> None:
     for (kind, name), text in WRITING.items():
         if kind == "file":
             (directory / name).write_text(text)
-
-
-def shell(command: str, directory: Path) -> str:
-    done = subprocess.run(["sh", "-c", command], cwd=directory, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def part_of(wanted: Any, got: Any) -> bool:
