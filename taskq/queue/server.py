@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoPermissionError
+from redis.exceptions import BusyLoadingError, NoPermissionError
 
 from taskq.errors import ExitCode, StartupError
 from taskq.queue.connection import Link
@@ -93,8 +93,14 @@ def _loads_as_superuser(software: str, version: str) -> bool:
 
 
 def _section(link: Link, name: str) -> dict[str, Any]:
-    found: Any = link.run(lambda client: client.info(name))
-    return dict(found)
+    def action(client: Any) -> dict[str, Any]:
+        found = dict(client.info(name))
+        if found.get("loading"):
+            # while it loads its append-only file it says that it keeps none
+            raise BusyLoadingError("the server is loading its data")
+        return found
+
+    return link.run(action)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

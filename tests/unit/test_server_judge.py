@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis.exceptions import BusyLoadingError
 
 from taskq.errors import ExitCode, StartupError
-from taskq.queue.server import judge, software_of
+from taskq.queue.server import check, judge, software_of
 
 GOOD: dict[str, Any] = {"redis_version": "7.4.1", "maxmemory_policy": "noeviction", "aof_enabled": 1}
 VALKEY = {"redis_version": "7.2.4", "valkey_version": "8.1.2"}
@@ -55,6 +57,32 @@ def test_an_eviction_policy_that_drops_tasks_is_refused(policy: str) -> None:
         f"the eviction policy of Redis is {policy}: it would drop tasks when memory is short; "
         "expected noeviction; set `maxmemory-policy noeviction` in its configuration"
     )
+
+
+class LoadingLink:
+    """A link to a server that loads its file at the first look at its persistence, and says so as servers do."""
+
+    def __init__(self) -> None:
+        self.loads = True
+
+    def info(self, section: str) -> dict[str, Any]:
+        loading, self.loads = self.loads and section == "persistence", self.loads and section != "persistence"
+        return {**GOOD, "loading": int(loading), "aof_enabled": int(not loading)}
+
+    def acl_getuser(self, _: str) -> dict[str, Any]:
+        return {"categories": ["+@all"], "keys": ["~*"]}
+
+    def run(self, action: Callable[[Any], Any]) -> Any:
+        try:
+            return action(self)
+        except BusyLoadingError:
+            return action(self)
+
+
+def test_a_server_that_is_loading_is_judged_once_it_has_loaded() -> None:
+    report = check(LoadingLink(), require_persistence=True)  # type: ignore[arg-type]
+
+    assert report.warnings == ()
 
 
 def test_a_server_without_an_append_only_file_is_taken_with_a_warning() -> None:
