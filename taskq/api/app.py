@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import falcon
 from falcon.routing import CompiledRouter
@@ -18,7 +19,7 @@ from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.knownhosts import KnownHosts
 from taskq.api.longpoll import Waits
 from taskq.api.metrics import Metrics
-from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
+from taskq.api.middleware import OFFERED_METHODS, KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.schedules import ScheduleItem, ScheduleList, SchedulePause, ScheduleResume, ScheduleRun
@@ -39,6 +40,7 @@ def create_app(context: ApiContext) -> App:
         middleware=[SafeHeaders(), RequestLog(), KnownHosts(context), SameOrigin(), Access(context), KnownMethods()],
     )
     errors.install(app)
+    app.add_sink(options_of_all, re.compile(r"\*\Z"))
     waits = Waits(context)
     app.add_route("/tasks", Tasks(context, waits))
     app.add_route("/tasks/batch", TaskBatch(context))
@@ -76,3 +78,8 @@ def create_app(context: ApiContext) -> App:
     app.add_route("/docs", Docs())
     app.add_route("/docs/{name}", DocsFile())
     return app
+
+
+def options_of_all(req: falcon.Request, resp: falcon.Response, **_: Any) -> None:  # noqa: ARG001 - Falcon names it
+    """OPTIONS * asks what the server can do at all (RFC 9110, section 9.3.7); no other method has such a target."""
+    resp.set_header("Allow", ", ".join(OFFERED_METHODS))

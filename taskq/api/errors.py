@@ -17,6 +17,7 @@ from urllib.parse import quote
 import falcon
 import msgspec
 
+from taskq.api.identity import identify
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable, TaskNotFound, TaskqError, UniqueKeyTaken
 from taskq.log import emit
 
@@ -173,7 +174,7 @@ def _from_queue(req: falcon.Request, resp: falcon.Response, error: QueueError, p
         _unexpected(req, resp, error, params)
         return
     if isinstance(error, QueueRefused):
-        emit("queue.refused", logging.ERROR, str(error), request_id=_request_id(req))
+        emit("queue.refused", logging.ERROR, str(error), request_id=identify(req))
     code, sentence = explain(error)
     _answer(req, resp, code, sentence, retry=True)
 
@@ -195,7 +196,7 @@ def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, _p
         logging.ERROR,
         method=req.method,
         path=quote(req.path[:256]),
-        request_id=_request_id(req),
+        request_id=identify(req),
         traceback="".join(traceback.format_exception(error)),
     )
     _answer(req, resp, "internal_error", "internal error")
@@ -212,13 +213,8 @@ def _answer(
     members: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     resp.status = STATUS[code]
-    body = problem(code, sentence, request_id=_request_id(req), errors=errors, members=members)
+    body = problem(code, sentence, request_id=identify(req), errors=errors, members=members)
     resp.data = msgspec.json.encode(body)
     resp.content_type = media_type(req.accept)
     if retry:
         resp.set_header("Retry-After", str(RETRY_AFTER_S))
-
-
-def _request_id(req: falcon.Request) -> str | None:
-    # Falcon refuses some requests before any middleware has seen them.
-    return getattr(req.context, "request_id", None)

@@ -22,7 +22,7 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%s) ([\x21\x22\x24-\x7e]+) HTTP/(\d\.\d)" % _TOKEN)
 _NAME = re.compile(_TOKEN)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_ABSOLUTE = re.compile(rb"https?://([^/?]*)(?:[/?].*)?", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~%\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?")
 _LENGTH = re.compile(rb"\d{1,18}")
 _SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding"})
@@ -50,18 +50,21 @@ def check_begun(begun: bytes) -> None:
     """Looks at a header that may not have arrived completely; `begun` is all of it so far, and perhaps what follows. Raises
     Refusal for what no further byte can mend."""
     block = begun.lstrip(_EMPTY_LINES)
-    if block[:1].isspace():
-        raise bad("the request line begins with a space")
+    if block and not _NAME.match(block):
+        raise bad("the request line does not begin with a method")
     end = begun.find(b"\r\n\r\n", len(begun) - len(block))
     header = begun if end < 0 else begun[:end]
     ends = header.count(b"\r\n")
     if header.count(b"\n") != ends or header.count(b"\r", 0, -1 if header.endswith(b"\r") else None) != ends:
         raise bad("a line does not end with CR LF")
     block = header[len(begun) - len(block) :]
-    if len(block.partition(b"\r\n")[0]) > MAX_REQUEST_LINE_BYTES:
+    request_line, line_end, _ = block.partition(b"\r\n")
+    if len(request_line) > MAX_REQUEST_LINE_BYTES:
         raise Refusal("uri_too_long", f"expected a request line of at most {MAX_REQUEST_LINE_BYTES} bytes")
     if len(block) > MAX_HEADER_BYTES:
         raise Refusal("header_too_large", "request header too large")
+    if end < 0 and line_end and not _REQUEST_LINE.fullmatch(request_line):
+        raise bad("the request line is malformed")
 
 
 def check_head(block: bytes) -> None:
@@ -125,9 +128,12 @@ def _check_host(host: bytes | None, *, current: bool) -> None:
 def _check_target(method: bytes, target: bytes, host: bytes | None) -> None:
     if method == b"CONNECT":
         raise Refusal("not_implemented", "CONNECT is for proxies")
+    absolute = _ABSOLUTE.fullmatch(target)
+    path = absolute[2] or b"" if absolute else target
+    if path.startswith(b"//"):
+        raise bad("the request's path begins with two slashes")
     if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
         return
-    absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None or not _AUTHORITY.fullmatch(absolute[1]):
         raise bad("the request's target is neither a path nor a URL")
     # A server that only looks at one of the two would not see the host that another one serves.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 import time
 from typing import Any
 from urllib.parse import quote
@@ -13,15 +11,13 @@ import falcon
 from falcon.constants import COMBINED_METHODS
 
 from taskq.api.errors import ApiError
+from taskq.api.identity import identify
 from taskq.log import emit, is_shown
 from taskq.tokens import Token
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}\Z")
-"""An X-Request-ID that is taken from the client; any other is replaced, because it ends up in logs and headers."""
-
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
-_OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PATH_LENGTH = 256
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -30,11 +26,11 @@ class RequestLog:
     """Gives each request its id, which the answer repeats, and logs how it ended."""
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        _identify(req)
+        identify(req)
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
-        _identify(req)
-        resp.set_header("X-Request-ID", req.context.request_id)
+        request_id = identify(req)
+        resp.set_header("X-Request-ID", request_id)
         quiet = req.method in _SAFE_METHODS and req.path.startswith("/health")
         level = logging.DEBUG if quiet else logging.INFO
         if not is_shown(level):
@@ -47,7 +43,7 @@ class RequestLog:
             path=quote(req.path[:_PATH_LENGTH]),
             status=resp.status_code,
             duration_s=round(time.perf_counter() - req.context.began_at, 6),
-            request_id=req.context.request_id,
+            request_id=request_id,
             caller=_token_name(req),
         )
 
@@ -73,7 +69,7 @@ class KnownMethods:
         self, req: falcon.Request, _resp: falcon.Response, resource: object, _params: dict[str, Any]
     ) -> None:
         if req.method not in COMBINED_METHODS:
-            raise falcon.HTTPMethodNotAllowed([m for m in _OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
+            raise falcon.HTTPMethodNotAllowed([m for m in OFFERED_METHODS if hasattr(resource, f"on_{m.lower()}")])
 
     def process_response(self, _req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
         allowed = resp.get_header("Allow")
@@ -97,11 +93,3 @@ def _token_name(req: falcon.Request) -> str | None:
     """Who it was: the name of the token, which is no secret."""
     token: Token | None = getattr(req.context, "token", None)
     return token.name if token else None
-
-
-def _identify(req: falcon.Request) -> None:
-    if hasattr(req.context, "request_id"):
-        return
-    given = req.get_header("X-Request-ID") or ""
-    req.context.request_id = given if REQUEST_ID.match(given) else os.urandom(16).hex()
-    req.context.began_at = time.perf_counter()

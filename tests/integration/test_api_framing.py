@@ -56,6 +56,8 @@ BAD = {
     "a bare carriage return": post(HOST + b"X-A: 1\rX-B: 2\r\n" + LENGTH, TASK),
     "a space before the request line": b" " + get(b"/health"),
     "no request line": b"nonsense\r\n\r\n",
+    "TLS": bytes.fromhex("16030100a5010000a10303") + bytes(160),
+    "another protocol that begins to talk": b"SSH-2.0-OpenSSH_9.2\r\n",
     "two spaces in the request line": b"GET  /health HTTP/1.1\r\nHost: test\r\n\r\n",
     "a tab in the request line": b"GET\t/health HTTP/1.1\r\nHost: test\r\n\r\n",
     "a space after the version": b"GET /health HTTP/1.1 \r\nHost: test\r\n\r\n",
@@ -76,6 +78,9 @@ BAD = {
     "a fragment": get(b"/health#/tasks"),
     "a path without slash": get(b"health"),
     "* for GET": get(b"*"),
+    # RFC 3986, 3.3: an empty segment is one; who forbids paths in front of this server has not thought of //tasks
+    "a path that begins with two slashes": get(b"//health"),
+    "a URL whose path begins with two slashes": get(b"http://test//health"),
     "a URL of another scheme": get(b"ftp://test/health"),
     "a URL without host (RFC 9110, 4.2.1)": get(b"http:///health"),
     "a URL with a user (RFC 9110, 4.2.4)": get(b"http://user@test/health"),
@@ -227,6 +232,7 @@ GOOD = {
     "a URL of this host": (get(b"http://test/health"), 200),
     "a URL of this host in capitals": (get(b"HTTP://TEST/health?x=1"), 200),
     # 3.2: an HTTP/1.0 client needs no Host
+    "* for OPTIONS": (get(b"*", method=b"OPTIONS"), 200),
     "HTTP/1.0": (b"GET /health HTTP/1.0\r\n\r\n", 200),
     "an address as host": (get(b"/health", b"Host: [::1]:8080\r\n" + CLOSE), 200),
     # 5: spaces around a value do not count, an empty value is one, and so are bytes above ASCII

@@ -76,7 +76,7 @@ def test_a_request_that_no_middleware_has_seen_has_an_id_as_well() -> None:
 
     assert answer.status_code == 400
     assert answer.json["error"] == "bad request"
-    assert answer.headers["x-request-id"]
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
 
 
 def test_a_request_is_logged_without_its_query(caplog: pytest.LogCaptureFixture) -> None:
