@@ -20,6 +20,7 @@ from taskq.task import NAME
 from taskq.typeoptions import GivenOptions, Isolation, Options, options_of
 
 ENTRY_POINTS = "taskq.tasks"
+BUILTIN = "taskq.builtin"
 
 REVIVED = "Otel"
 """What the names of OpenTelemetry's threads begin with: they start again by themselves in every child."""
@@ -56,7 +57,9 @@ class Registry:
             raise TaskqError(f"task type {type_!r}: {error}") from error
         known = self._handlers.get(type_)
         if known is not None and known.function != function:
-            raise TaskqError(f"task type {type_!r} has two handlers: {place(known.function)} and {place(function)}")
+            builtin = getattr(known.function, "__module__", "") == BUILTIN
+            hint = "; tasks.builtin: false leaves out the built-in types" if builtin else ""
+            raise TaskqError(f"task type {type_!r} has two handlers: {place(known.function)} and {place(function)}{hint}")
         self._handlers[type_] = Handler(type_, function, signature, options)
 
     def get(self, type_: str) -> Handler:

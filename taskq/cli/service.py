@@ -23,7 +23,7 @@ from taskq.errors import ExitCode, StartupError
 from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.queue import embedded
-from taskq.registry import import_handlers, registry
+from taskq.registry import BUILTIN, import_handlers, registry
 from taskq.supervisor.child import Service
 from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.slots import Board
@@ -87,7 +87,7 @@ def serve(load: Callable[[], config.Config]) -> int:
     log.identify(process="supervisor")
     set_default(partial(Queue, place_of(settings)))  # where tasks that submit tasks do so, whatever flags there were
     sys.path.insert(0, os.getcwd())  # task modules lie beside the configuration, as with any Python program
-    names = ["taskq.builtin"] if settings.tasks.builtin else []
+    names = [BUILTIN] if settings.tasks.builtin else []
     threads = import_handlers([*names, *settings.tasks.import_])
     if threads:
         emit("handlers.warned", level=30, message=f"threads do not survive the fork of a worker: {', '.join(threads)}")

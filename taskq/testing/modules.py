@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from taskq.errors import HandlerImportError
-from taskq.registry import Registry
-
-BUILTIN = "taskq.builtin"
+from taskq.registry import BUILTIN, Registry
 
 
 class Source(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from taskq import builtin
 from taskq import registry as module
 from taskq.errors import HandlerImportError, TaskqError, UnknownTaskType
 from taskq.registry import Registry, import_handlers, register, task
@@ -112,6 +113,15 @@ def test_a_second_function_for_a_type_is_refused_and_both_are_named(registry: Re
     places = [f"{here}.{each.__name__} ({file}:{each.__code__.co_firstlineno})" for each in (handler, other)]
     assert str(raised.value) == f"task type 'a' has two handlers: {places[0]} and {places[1]}"
     assert registry.get("a").function is handler
+
+
+def test_a_second_function_for_a_built_in_type_is_told_how_to_leave_that_out(registry: Registry) -> None:
+    register("echo", builtin.echo)
+
+    with pytest.raises(
+        TaskqError, match=r"two handlers: taskq\.builtin\.echo .*; tasks\.builtin: false leaves out the built-in"
+    ):
+        register("echo", handler)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "a/b", "x" * 129, "a\n"])
