@@ -7,6 +7,7 @@ loaded, made or sent. Names and attributes are those of the semantic conventions
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ FLUSH_S = 1.0
 """How long the end of a process waits for its last spans to be sent."""
 
 _API = "opentelemetry.trace"
+_NAMED = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
+"""Whether the process was started with a provider named, which OpenTelemetry makes when it is first asked for it."""
 
 SYSTEM = {"messaging.system": "taskq"}
 
@@ -115,8 +118,14 @@ def are_made() -> bool:
 
 
 def possible() -> bool:
-    """False in a process that has not loaded OpenTelemetry: there is no span to make or to follow."""
-    return _API in sys.modules
+    """False where there is certainly no span to make or to follow. It is asked for every task, and so costs little: to find
+    out that nothing is configured takes OpenTelemetry, which redis-py loads where it is installed, as long as a script."""
+    api: Any = sys.modules.get(_API)
+    if api is None:
+        return False
+    if getattr(api, "_TRACER_PROVIDER", api) is not None or _NAMED:
+        return True
+    return api.get_current_span() is not api.INVALID_SPAN
 
 
 def in_span() -> bool:

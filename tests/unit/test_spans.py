@@ -46,6 +46,19 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
+def test_spans_are_possible_once_a_provider_or_a_span_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not spans.possible()
+    there = trace.NonRecordingSpan(trace.SpanContext(int(TRACE, 16), int(SPAN, 16), is_remote=True))
+    with trace.use_span(there):
+        assert spans.possible()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", TracerProvider())
+    assert spans.possible()
+    monkeypatch.delattr(trace, "_TRACER_PROVIDER")  # as in a version that calls it otherwise
+    assert spans.possible()
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
+    assert not spans.possible()
+
+
 def only(made: InMemorySpanExporter) -> ReadableSpan:
     (span,) = made.get_finished_spans()
     return span
