@@ -107,20 +107,22 @@ class Inspector:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
         leases, parked = self.pipeline(lambda pipe: [pipe.zrange(keys.leases, 0, -1), pipe.smembers(keys.parked_types)])
-        bells, aside, paused, stale, scheduled, completed, failed, cancelled, *lengths = self.pipeline(
+        bells, aside, paused, stale, *sizes = self.pipeline(
             lambda pipe: [
                 *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=BELLS) for key in (keys.pending, keys.pending + PAUSED)),
                 pipe.hgetall(keys.paused),
                 pipe.hget(keys.counters, "stale"),
+                *(pipe.scard(key) for key in keys.gone),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
                 *(pipe.llen(key) for key in keys.waiting),
                 *(pipe.zcard(keys.parked(type_.decode())) for type_ in parked),
                 *(pipe.llen(keys.processing(worker.decode())) for worker in leases),
             ]
         )
+        gone, (scheduled, completed, failed, cancelled), lengths = sum(sizes[:3]), sizes[3:7], sizes[7:]
         waiting = len(keys.waiting) + len(parked)
         counts = {
-            Status.PENDING: sum(lengths[:waiting]) - len(bells or ()) - len(aside or ()),
+            Status.PENDING: max(0, sum(lengths[:waiting]) - len(bells or ()) - len(aside or ()) - gone),
             Status.SCHEDULED: scheduled,
             Status.PROCESSING: sum(lengths[waiting:]),
             Status.COMPLETED: completed,
@@ -206,18 +208,15 @@ class Inspector:
                 ),
             ]
         )
-        heads = [
-            next((entry for entry in reversed(tail) if entry != BELL.encode()), None)
-            for tail in tails
-            if isinstance(tail, list)
-        ]
-        ids = [head.decode() for head in heads if head is not None]
+        ids = [entry.decode() for tail in tails if isinstance(tail, list) for entry in tail if entry != BELL.encode()]
         if not ids:
             return None
-        now, *ready = self.pipeline(
-            lambda pipe: [pipe.time(), *(pipe.hget(keys.task(task_id), "ready_at") for task_id in ids)], garbage_ok=True
+        now, *records = self.pipeline(
+            lambda pipe: [pipe.time(), *(pipe.hmget(keys.task(task_id), "status", "ready_at") for task_id in ids)],
+            garbage_ok=True,
         )
-        moments = [int(moment) for moment in ready if isinstance(moment, bytes)]
+        # an entry may stand for nothing, see `Keys.gone`
+        moments = [int(r[1]) for r in records if isinstance(r, list) and r[0] == b"pending" and r[1] is not None]
         return max(0.0, now[0] + now[1] / 1e6 - min(moments) / 1000) if moments else None
 
 

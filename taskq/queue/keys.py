@@ -6,6 +6,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :pending                 list    ids of normal priority, and bells; claimed from the right
     :pending:high :pending:low  list ids of the two other priorities; claimed from the right
     :pending:paused ...      list    the same three while the queue is paused, out of reach of any claim
+    :pending:gone ...        set     ids of which these lists have entries that stand for nothing; see `lua/lib/gone.lua`
     :schedule:<name>         hash    what is known of a schedule whose tasks this queue gets; `queue/schedules.py` knows it
     :paused                  hash    since when and why the queue is paused; absent while it is not
     :processing:<worker_id>  list    what that worker has claimed
@@ -57,6 +58,9 @@ from taskq.task import Status
 
 PAUSED = ":paused"
 """What the scripts append to the three lists while the queue is paused."""
+
+GONE = ":gone"
+"""What they append to the name of a list for the set of those of its entries whose tasks do not wait any more."""
 
 BELL = "!"
 """The entry of `pending` that wakes an idle worker for a task in `pending:high` or `pending:low`."""
@@ -136,6 +140,11 @@ class Keys:
         """Every list in which pending tasks wait: those that claims look into, then those of a pause."""
         lists = (self.high, self.pending, self.low)
         return (*lists, *(key + PAUSED for key in lists))
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """For each priority the entries of its lists, of either kind, that stand for nothing."""
+        return tuple(key + GONE for key in (self.high, self.pending, self.low))
 
     def ended(self, status: Status) -> str:
         """The set of the tasks that ended as `status`, which must be final."""

@@ -46,9 +46,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def standing(inspector: Inspector, task: Task) -> Standing:
     """Look at a pending task. Raises QueueUnavailable or QueueRefused."""
-    paused, index, length, bells, above, (workers, idle, busy_since_ms), limits = ask(inspector.queue(task.queue), task)
+    paused, index, length, bells, above, void, void_before, (workers, idle, busy_since_ms), limits = ask(
+        inspector.queue(task.queue), task
+    )
     bound = bound_from_reply(limits)
     place = _place(task, None if index < 0 else index, length, bells, above)
+    if place is not None and void:
+        gone = void if void_before < 0 else void_before
+        place = (max(place[1], place[0] - gone), place[1], place[2] or void_before < 0)
     if place is None and bound is not None and bound.ahead is not None and bound.higher is not None:
         place = (bound.ahead, bound.higher, False)
     ahead, higher, beyond = place or (None, None, False)

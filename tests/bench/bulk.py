@@ -1,10 +1,11 @@
 """What an action on many tasks costs: how fast it goes, and how long anybody else waits for the server meanwhile.
 
-    python -m tests.bench.bulk [--tasks N]
+    python -m tests.bench.bulk [--tasks N] [--behind N]
 
-Starts a server of its own, stores that many failed tasks, and as many others, and requeues, cancels and deletes the first
-ones as maintenance does, in a process of its own. Meanwhile another connection pings every half
-millisecond. The longest command is the server's own account (SLOWLOG), without what a busy machine adds to a ping.
+Starts a server of its own, stores that many failed tasks, and as many others, and requeues, cancels and deletes the
+first ones as maintenance does, in a process of its own; with `--behind` so many pending tasks stand before and among
+those that are cancelled. Meanwhile another connection pings every half millisecond. The longest command is the server's
+own account (SLOWLOG), without what a busy machine adds to a ping.
 """
 
 from __future__ import annotations
@@ -86,11 +87,13 @@ def measure(server: OwnServer, kind: Kind) -> tuple[Operation, float, list[float
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bulk", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tasks", type=int, default=100_000, help="tasks to act on")
+    parser.add_argument("--behind", type=int, default=0, help="other tasks in their list when they are cancelled")
     options = parser.parse_args()
     print("| action | done | s | tasks/s | ping p50, ms | p99.9 | longest | longest command |")
     print("|---|---|---|---|---|---|---|---|")
     with own_server() as server, closing(Link(server.url)) as link:
         store(Queue(link), options.tasks)
+        enqueue_alike(Queue(link), NewTask(id="", type="other"), [b"{}"] * options.behind)
         for kind in (Kind.REQUEUE, Kind.CANCEL, Kind.DELETE):
             operation, took_s, pings, longest = measure(server, kind)
             assert (operation.state, operation.done) == ("completed", options.tasks), operation

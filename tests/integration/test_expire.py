@@ -289,20 +289,3 @@ def test_a_great_number_expires_in_bounded_steps(queue: Queue) -> None:
     assert more == [True, True, False]
     assert len(members(queue, queue.keys.failed)) == 2 * BATCH + 50
     assert entries(queue, queue.keys.pending) == []
-
-
-def test_tasks_deep_in_a_long_list_expire_a_few_at_a_time(queue: Queue) -> None:
-    fillers = [new() for _ in range(100_000)]
-    for at in range(0, len(fillers), 1000):
-        queue.enqueue_many(fillers[at : at + 1000])
-    ids = [expired(queue) for _ in range(20)]
-
-    more = queue.expire()
-    ended = [task_id for task_id in ids if status(queue, task_id) is Status.FAILED]
-    while queue.expire():
-        pass
-
-    assert more
-    assert 0 < len(ended) < len(ids)
-    assert {status(queue, task_id) for task_id in ids} == {Status.FAILED}
-    assert len(entries(queue, queue.keys.pending)) == len(fillers)

@@ -20,14 +20,14 @@ local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local failed, expiring, task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local reply_prefix, stats = KEYS[10], KEYS[11]
 local most, recheck, token = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
--- include now aside wake tally expire unlist unpark told
+-- include now aside wake tally expire gone unlist unpark told
 local before = told_before()
 if before then
   return before
 end
 
 local function taken_out(id, record)
-  return unpark(id, record[4], record[6]) or unlist(list_of(record[2]), id)
+  return unpark(id, record[4], record[6]) or unlist(id, record[2]) or abandon(id, record[2])
 end
 
 local due = redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, most)
@@ -47,10 +47,6 @@ for _, id in ipairs(due) do
     redis.call('ZADD', expiring, now + recheck, id)
   else
     redis.call('ZREM', expiring, id)
-  end
-  if exhausted() then
-    ended[1] = 1
-    break
   end
 end
 return #ended > 1 and tell(ended) or ended

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- promote: moves tasks that are due from scheduled to pending, in batches, and wakes workers for parked tasks whose rate
--- allows it again.
+-- allows it again. Drops entries that stand for nothing from the ends of the lists.
 -- KEYS[1] pending
 -- KEYS[2] high
 -- KEYS[3] low
@@ -14,7 +14,7 @@
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7]
 local most = ARGV[1]
--- include now aside ring push room
+-- include now aside ring push gone put_back sweep room
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(due) do
   local key = task_prefix .. id
@@ -23,8 +23,11 @@ for _, id in ipairs(due) do
   if not record.err and record[1] == 'scheduled' then
     redis.call('HSET', key, 'status', 'pending', 'ready_at', now, 'updated_at', now)
     redis.call('HDEL', key, 'run_at', 'turn')
-    push(record[2], id, false)
+    put_back(record[2], id)
   end
+end
+for at, list in ipairs({pending, high, low}) do
+  sweep(list, KEYS[at] .. ':gone')
 end
 local next_due = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
 local wait = next_due[2] and math.max(0, tonumber(next_due[2]) - now) or -1

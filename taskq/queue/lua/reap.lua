@@ -20,13 +20,12 @@
 -- ARGV[6] most: entries to move
 -- ARGV[7] token of this call, the same when it is repeated
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
-local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, task_prefix, failed, paused, limits, reply_prefix = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local stats = KEYS[11]
+local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local failed, paused, limits, reply_prefix, stats = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most, token = tonumber(ARGV[6]), ARGV[7]
 local verb = 'reap'
--- include now aside ring push room park wake tally crash vacate told
+-- include now aside ring push room park wake tally crash vacate told gone
 local before = told_before()
 if before then
   return before
@@ -51,12 +50,12 @@ while taken < most do
   local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
   if id == BELL then
     ring()
-  elseif record.err or not record[1] then
-    -- deleted or unreadable: nothing to give back
   elseif record[1] == 'pending' then
     give_back(id, key, record)
   elseif record[1] == 'processing' and record[2] == worker_id then
     count_crash(id, key, record)
+  else
+    dropped(id) -- withdrawn meanwhile, or unreadable
   end
 end
 vacate(worker_id)

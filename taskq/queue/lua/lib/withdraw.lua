@@ -1,4 +1,4 @@
--- Takes a task out of whatever list or set its status puts it in. Needs: pending, high, low, scheduled, completed, failed,
+-- Takes a task out of whatever list or set its status puts it in. Needs: unlist, scheduled, completed, failed,
 -- cancelled, processing_prefix, leases, stops, unpark. A running one is also noted in `stops`, for the machine that runs it; its place
 -- is free when it has stopped there.
 local function withdraw(id, record, reason)
@@ -6,14 +6,16 @@ local function withdraw(id, record, reason)
   if status == 'pending' and unpark(id, record[7], record[6]) then
     return
   elseif status == 'pending' then
-    local list = priority == 'high' and high or priority == 'low' and low or pending
-    -- from the end where the oldest are: of many, those are cancelled first
-    local left = redis.call('LREM', list, -1, id) == 0
-    for _, claimer in ipairs(left and redis.call('ZRANGE', leases, 0, -1) or {}) do
+    local found = unlist(id, priority)
+    for _, claimer in ipairs(found and {} or redis.call('ZRANGE', leases, 0, -1)) do
       -- claimed by somebody and not started yet: a requeue must not find it in two lists
-      if redis.call('LREM', processing_prefix .. claimer, 1, id) == 1 then
+      found = redis.call('LREM', processing_prefix .. claimer, 1, id) == 1
+      if found then
         break
       end
+    end
+    if not found then
+      abandon(id, priority)
     end
   elseif status == 'processing' then
     if worker_id and attempt then
