@@ -70,6 +70,18 @@ class Planner:
         assert failure is not None
         return ApiError(*explain(failure), retry=True)
 
+    def are_alike(self, places: Sequence[int]) -> bool:
+        """Whether the tasks of the items at these places can differ in nothing but id and payload, and nothing is asked of
+        the other tasks that there are."""
+        first, *others = (self._items[at] for at in places)
+        if not isinstance(first, dict) or first.get("unique_key") is not None or "repeat_s" in self._fields:
+            return False
+        rest = {name: value for name, value in first.items() if name != "payload"}
+        return all(
+            isinstance(item, dict) and {name: value for name, value in item.items() if name != "payload"} == rest
+            for item in others
+        )
+
     def put_into(self, trace: TraceContext | None) -> None:
         """Have all tasks belong to this trace."""
         if trace is not None:
@@ -136,7 +148,8 @@ def _store_in(
     steps = [places[:FIRST], *(places[at : at + STEP] for at in range(FIRST, len(places), STEP))]
     answers: list[list[Enqueued]] = []
     try:
-        enqueue_steps(inspector.queue(name), [partial(planner.news, step) for step in steps], answers)
+        making = [partial(planner.news, step) for step in steps]
+        enqueue_steps(inspector.queue(name), making, answers, alike=planner.are_alike(places))
     finally:
         for step, answered in zip(steps, answers, strict=False):
             stored = [at for at in step if isinstance(planner.plan(at), NewTask)]

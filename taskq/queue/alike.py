@@ -55,11 +55,12 @@ class Alike:
         """
         self.queue.announce()
         steps: list[Callable[[], bytes]] = [
-            partial(self._packed, ids[at : at + STEP], payloads[at : at + STEP]) for at in range(0, len(ids), STEP)
+            partial(self.packed, ids[at : at + STEP], payloads[at : at + STEP]) for at in range(0, len(ids), STEP)
         ]
         return self.queue.link.stream(self._script, steps)
 
-    def _packed(self, ids: Sequence[str], payloads: Sequence[bytes]) -> bytes:
+    def packed(self, ids: Sequence[str], payloads: Sequence[bytes]) -> bytes:
+        """The command that stores one task for each id and payload, b"" for none."""
         # texts all of them, see `line.packed`
         words: Any = (*self._words, *ids, *payloads)
         command: bytes = hiredis.pack_command(words)

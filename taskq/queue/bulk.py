@@ -7,31 +7,50 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from taskq.queue.alike import Alike, moments
 from taskq.queue.answers import Enqueued, enqueued_from_reply
-from taskq.queue.line import evalsha
+from taskq.queue.line import evalsha, packed
 from taskq.queue.queue import Queue
 from taskq.queue.record import enqueue_args
 from taskq.queue.scripts import load
 from taskq.task import NewTask
 
 
-def enqueue_steps(queue: Queue, steps: Sequence[Callable[[], Sequence[NewTask]]], answers: list[list[Enqueued]]) -> None:
+def enqueue_steps(
+    queue: Queue, steps: Sequence[Callable[[], Sequence[NewTask]]], answers: list[list[Enqueued]], *, alike: bool = False
+) -> None:
     """Store the tasks that each step makes, each task by itself; while the server stores one step the next is made.
 
-    `answers` gets what Redis answered to each step, in order, also when this ends with an exception. A step may be made
-    more than once, and must then make the same. Blocks as long as it takes, an outage of Redis as long as each step's
+    `alike`: they differ in nothing but their id and payload, and have neither a unique key nor a time for which a repeat is
+    known. `answers` gets what Redis answered to each step, in order, also when this ends with an exception. A step may be
+    made more than once, and must then make the same. Blocks as long as it takes, an outage of Redis as long as each step's
     patience. Raises QueueUnavailable, QueueFull or QueueRefused.
     """
     queue.announce()
+    replies: list[Any] = []
+    make = _packed_alike if alike else _packed
+    commands: list[Callable[[], bytes]] = [partial(make, queue, step) for step in steps]
+    try:
+        queue.link.stream(load("enqueue_alike" if alike else "enqueue"), commands, replies)
+    finally:
+        for step, reply in zip(steps, replies, strict=False):
+            answers.append(enqueued_from_reply(reply) if isinstance(reply, list) else _same(reply, len(step())))
+
+
+def _packed(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> bytes:
     script = load("enqueue")
     keys = [getattr(queue.keys, key) for key in script.keys]
-    replies: list[Any] = []
-    commands: list[Callable[[], bytes]] = [partial(_packed, keys, step) for step in steps]
-    try:
-        queue.link.stream(script, commands, replies)
-    finally:
-        answers += [enqueued_from_reply(reply) for reply in replies]
+    return evalsha(script, keys, ["0", *chain.from_iterable(enqueue_args(new) for new in step())])
 
 
-def _packed(keys: Sequence[str], step: Callable[[], Sequence[NewTask]]) -> bytes:
-    return evalsha(load("enqueue"), keys, ["0", *chain.from_iterable(enqueue_args(new) for new in step())])
+def _packed_alike(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> bytes:
+    news = step()
+    if not news:
+        return packed(("PING",))
+    if any(new.max_retry != news[0].max_retry for new in news):
+        return _packed(queue, step)  # a worker with other defaults has joined while they were made
+    return Alike(queue, news[0]).packed([new.id for new in news], [new.payload or b"" for new in news])
+
+
+def _same(reply: bytes, count: int) -> list[Enqueued]:
+    return [moments(reply)] * count if count else []

@@ -19,7 +19,9 @@ from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import Script
+from taskq.registry import Registry
 from taskq.task import Status
+from taskq.typeoptions import Options
 from tests.integration.steps import enqueued, entries, members, snapshot
 
 PATH = "/tasks/batch"
@@ -377,6 +379,41 @@ def test_lines_that_are_no_json_are_sent_again_as_well(api: TestClient) -> None:
 
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
+
+
+def test_tasks_that_are_alike_are_stored_as_each_by_itself(
+    inspector: Inspector, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "FIRST", 1)
+    monkeypatch.setattr(planning, "STEP", 2)
+    registry = Registry()
+    registry.add("count", counted, Options())
+    context = ApiContext(inspector=inspector, registry=registry, own_queues=frozenset({"default"}))
+    api = TestClient(create_app(context))
+    tasks = [
+        {"type": "count", "payload": {"n": n}, "priority": "low", "tags": ["a"], "delay": 60, "expires_in": "2h"}
+        for n in ("bad", 1, 2, "bad", "bad", 3)
+    ]
+
+    answer = post(api, tasks)
+    alone = [api.simulate_post("/tasks", json=tasks[at]).json for at in (1, 2, 5)]
+
+    assert statuses(answer) == [422, 201, 201, 422, 422, 201]
+    shown = [answer.json[at]["task"] for at in (1, 2, 5)]
+    assert [comparable(task) for task in shown] == [comparable(task) for task in alone]
+    for task in shown:
+        stored = api.simulate_get(f"/tasks/{task['id']}").json
+        assert {name: stored[name] for name in task} == task
+    queue = inspector.queue("default")
+    assert set(members(queue, queue.keys.scheduled)) == {task["id"] for task in [*shown, *alone]}
+
+
+def counted(n: int) -> None:
+    """Takes a number."""
+
+
+def comparable(task: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in task.items() if name != "id" and not name.endswith("_at")}
 
 
 # -- trouble
