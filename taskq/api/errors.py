@@ -17,6 +17,7 @@ from urllib.parse import quote
 import falcon
 import msgspec
 
+from taskq.api.connection import part
 from taskq.api.identity import identify
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable, TaskNotFound, TaskqError, UniqueKeyTaken
 from taskq.log import emit
@@ -77,6 +78,9 @@ _QUEUE_ERRORS: Mapping[type[QueueError], tuple[str, str]] = MappingProxyType(
         QueueRefused: ("queue_refused", "Redis refuses to serve the service; the log of the service says why"),
     }
 )
+_ENDING = frozenset({"body_too_large", "misdirected"})
+"""What ends the connection, as a refusal by the server does: the rest of it will be no better."""
+
 _HTTP_CODES: Mapping[int, str] = MappingProxyType({404: "not_found", 405: "method_not_allowed"})
 
 
@@ -216,5 +220,7 @@ def _answer(
     body = problem(code, sentence, request_id=identify(req), errors=errors, members=members)
     resp.data = msgspec.json.encode(body)
     resp.content_type = media_type(req.accept)
+    if code in _ENDING:
+        part(req)
     if retry:
         resp.set_header("Retry-After", str(RETRY_AFTER_S))

@@ -17,7 +17,6 @@ import falcon
 
 from taskq.api.context import ApiContext
 from taskq.api.errors import ApiError
-from taskq.api.longpoll import PART
 
 ANY = "*"
 """In the place of a name: every name."""
@@ -41,8 +40,6 @@ class KnownHosts:
         host = req.get_header("Host")
         if host is None or self._knows(host):  # without one it is HTTP/1.0, which no browser speaks
             return
-        if PART in req.env:
-            req.env[PART]()
         raise ApiError("misdirected", "this service is not known by the name in Host; api.hosts lists further ones")
 
 

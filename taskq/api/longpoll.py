@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import falcon
 
+from taskq.api.connection import hurry_of, part
 from taskq.api.context import ApiContext
 from taskq.api.describe import Parameter
 from taskq.api.query import Query
@@ -37,13 +38,6 @@ PREFER = Parameter(
     description="`wait=N`: wait up to N seconds, at most 30, for the end of the task. Anything else is ignored.",
     example="wait=2",
 )
-
-HURRY = "taskq.hurry"
-"""Where the server's environ has a function that tells whether an answer is wanted at once: the client has hung up, or the
-server is about to end."""
-
-PART = "taskq.part"
-"""Where the server's environ has a function that has the connection closed after the answer."""
 
 _WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?\Z', re.IGNORECASE)
 
@@ -71,13 +65,13 @@ class Waits:
         if not patience.wait_s or self._context.draining():
             return None
         if not self._places.acquire(blocking=False):
-            req.env.get(PART, lambda: None)()
+            part(req)
             return None
         try:
             if patience.applied is not None:
                 resp.set_header("Preference-Applied", patience.applied)
             queue, task_id = place
-            hurry = req.env.get(HURRY, lambda: False)
+            hurry = hurry_of(req)
             return end_of(
                 self._context.inspector.queue(queue),
                 task_id,

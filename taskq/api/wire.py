@@ -22,10 +22,10 @@ from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from taskq.api.answer import QuickChannel, QuickTask
 from taskq.api.chunks import ChunkedBody
+from taskq.api.connection import HURRY, PART
 from taskq.api.errors import media_type, problem
 from taskq.api.framing import Refusal, check_begun, check_head, read_hints
 from taskq.api.headers import HEADERS
-from taskq.api.longpoll import HURRY, PART
 from taskq.log import emit
 
 LINGER_S = 2.0

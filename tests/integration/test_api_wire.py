@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import select
+import socket
 from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 
@@ -52,10 +53,14 @@ def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(start_api: StartA
     address, _ = start_api(ApiSettings(max_body_bytes=50_000))
     body = b'{"type": "echo", "payload": "' + b"x" * (50_000 - 31) + b'"}'
 
-    for data, status in ((body, 201), (body + b" ", 413)):
-        sized = post(HOST + b"Connection: close\r\nContent-Length: %d\r\n" % len(data), data)
-        chunked = post(HOST + b"Connection: close\r\n" + CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
-        assert exchange(address, sized if framing == "length" else chunked).status == status
+    for data in (body, body + b" "):
+        sized = post(HOST + b"Content-Length: %d\r\n" % len(data), data)
+        chunked = post(HOST + CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
+        answer = exchange(address, (sized if framing == "length" else chunked) + get(b"/health"))
+        if data == body:
+            assert (answer.status, parse(answer.rest).status) == (201, 200)
+        else:
+            assert_refused(answer, 413, "body_too_large")
 
 
 def batch(headers: bytes, body: bytes) -> bytes:
@@ -136,6 +141,20 @@ def test_a_client_that_goes_away_in_the_middle_of_a_body_stores_nothing(api_addr
     answer = exchange(api_address, b"GET /tasks HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
     assert answer.body == []
     assert inspector.page(limit=1).tasks == []
+
+
+def test_a_client_that_has_ended_its_side_gets_the_answer_to_what_was_whole(
+    api_address: Address, inspector: Inspector
+) -> None:
+    whole, cut = post(HOST + LENGTH, TASK), post(HOST + LENGTH, TASK[:-1])
+    for request, status in ((whole, 201), (cut, None), (b"GET /health HTTP/1.1", None)):
+        with connect(api_address) as sock:
+            sock.sendall(request)
+            sock.shutdown(socket.SHUT_WR)
+            data = read_all(sock)
+        assert (parse(data).status if data else None) == status
+
+    assert len(inspector.page(limit=5).tasks) == 1
 
 
 def test_slow_clients_do_not_keep_others_out(api_address: Address, inspector: Inspector) -> None:
