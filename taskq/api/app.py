@@ -37,7 +37,14 @@ def create_app(context: ApiContext) -> App:
     router = CompiledRouter()
     app: App = falcon.App(
         router=router,
-        middleware=[SafeHeaders(), RequestLog(), KnownHosts(context), SameOrigin(), Access(context), KnownMethods()],
+        middleware=[
+            SafeHeaders(),
+            RequestLog(context.requests),
+            KnownHosts(context),
+            SameOrigin(),
+            Access(context),
+            KnownMethods(),
+        ],
     )
     errors.install(app)
     app.add_sink(options_of_all, re.compile(r"\*\Z"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from taskq.catalog import TypeInfo
 from taskq.queue.inspect import Inspector
+from taskq.queue.requests import Requests
 from taskq.registry import Registry
 from taskq.tokens import Tokens
 
@@ -37,7 +38,7 @@ class ApiContext:
     """`draining` answers at once, from any thread, whether the service takes no new tasks any more. `registry` has the
     types whose handlers this process knows; their own defaults hold where a request says nothing.`own_queues` are those
     that the pools of this service serve, `own_types` what it publishes about the types of `registry`. With
-    `tokens` None everybody may do everything."""
+    `tokens` None everybody may do everything. `requests` counts what is answered."""
 
     inspector: Inspector
     registry: Registry = field(default_factory=Registry)
@@ -46,3 +47,4 @@ class ApiContext:
     settings: ApiSettings = ApiSettings()
     tokens: Tokens | None = None
     draining: Callable[[], bool] = lambda: False
+    requests: Requests = field(default_factory=Requests)

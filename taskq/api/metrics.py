@@ -22,6 +22,7 @@ from taskq.api.describe import TEXT, Answer, Operation, describe
 from taskq.errors import StartupError
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector, QueueState
+from taskq.queue.requests import Request, answered
 from taskq.queue.stats import BOUNDS_S, Counted, Runs
 
 OTHER = "other"
@@ -32,7 +33,7 @@ class Metrics:
     """GET /metrics."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._inspector = context.inspector
+        self._context = context
 
     @describe(
         Operation(
@@ -50,8 +51,9 @@ class Metrics:
     )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Everything that can be measured; the Accept header chooses the format."""
+        self._context.requests.add(self._context.inspector)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(Fleet(self._inspector))
+        registry.register(Fleet(self._context.inspector))
         encode, resp.content_type = choose_encoder(req.get_header("Accept") or "")
         resp.data = encode(registry)
 
@@ -78,6 +80,7 @@ class Fleet(Collector):
         yield from _beginnings(counts)
         yield from _attempts(counts)
         yield from _endings(counts)
+        yield from _requests(answered(self._inspector))
         build = GaugeMetricFamily("taskq_build_info", "What answers this scrape.", labels=["version", "python"])
         build.add_metric([__version__, platform.python_version()], 1)
         yield build
@@ -108,9 +111,27 @@ def _depths(states: list[QueueState]) -> Iterator[Metric]:
 
 def _workers(states: list[QueueState]) -> Iterator[Metric]:
     workers = GaugeMetricFamily("taskq_workers", "Live workers, each of which runs one task at a time.", labels=["queue"])
+    slots = GaugeMetricFamily(
+        "taskq_worker_slots", "Tasks that live workers can run: busy are those that hold one.", labels=["queue", "state"]
+    )
+    lost = CounterMetricFamily("taskq_leases_lost", "Leases that ended before their worker did.", labels=["queue"])
     for state in states:
         workers.add_metric([state.queue], state.workers)
-    yield workers
+        slots.add_metric([state.queue, "busy"], state.busy)
+        slots.add_metric([state.queue, "idle"], state.workers - state.busy)
+        lost.add_metric([state.queue], state.leases_lost)
+    yield from (workers, slots, lost)
+
+
+def _requests(found: dict[Request, int]) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "taskq_api_requests",
+        "Requests that the API has answered, by the template of the path (none: no path of ours).",
+        labels=["method", "route", "code"],
+    )
+    for request, number in sorted(found.items()):
+        requests.add_metric([request.method, request.route or "none", str(request.code)], number)
+    yield requests
 
 
 def _attempts(counts: dict[str, Counted]) -> Iterator[Metric]:

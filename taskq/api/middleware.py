@@ -13,17 +13,22 @@ from falcon.constants import COMBINED_METHODS
 from taskq.api.errors import ApiError
 from taskq.api.identity import identify
 from taskq.log import emit, is_shown
+from taskq.queue.requests import Request, Requests
 from taskq.tokens import Token
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_COUNTED_METHODS = frozenset({*OFFERED_METHODS, "OPTIONS"})
 _PATH_LENGTH = 256
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 class RequestLog:
-    """Gives each request its id, which the answer repeats, and logs how it ended."""
+    """Gives each request its id, which the answer repeats, and logs and counts how it ended."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         identify(req)
@@ -31,6 +36,8 @@ class RequestLog:
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
         request_id = identify(req)
         resp.set_header("X-Request-ID", request_id)
+        method = req.method if req.method in _COUNTED_METHODS else "other"
+        self._requests.count(Request(method, req.uri_template or "", resp.status_code))
         quiet = req.method in _SAFE_METHODS and req.path.startswith("/health")
         level = logging.DEBUG if quiet else logging.INFO
         if not is_shown(level):

@@ -30,8 +30,8 @@ class Pause(NamedTuple):
 
 
 class QueueState(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue at a moment. `oldest_wait_s` is None when nothing waits, `paused` while tasks may start; `stale_writes` are
-    those ever refused."""
+    """One queue at a moment. `oldest_wait_s` is None when nothing waits, `paused` while tasks may start; `busy` of the live
+    `workers` hold a task; `stale_writes` are those ever refused, `leases_lost` those that ever ended before their worker."""
 
     queue: str
     counts: dict[Status, int]
@@ -39,6 +39,8 @@ class QueueState(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     paused: Pause | None = None
     stale_writes: int = 0
+    busy: int = 0
+    leases_lost: int = 0
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,11 +109,11 @@ class Inspector:
         """Counts of every status, the oldest wait and the number of live workers of one queue."""
         keys = self._keys(name)
         leases, parked = self.pipeline(lambda pipe: [pipe.zrange(keys.leases, 0, -1), pipe.smembers(keys.parked_types)])
-        bells, aside, paused, stale, *sizes = self.pipeline(
+        bells, aside, paused, (stale, lost), *sizes = self.pipeline(
             lambda pipe: [
                 *(pipe.lpos(key, BELL, rank=-1, count=0, maxlen=BELLS) for key in (keys.pending, keys.pending + PAUSED)),
                 pipe.hgetall(keys.paused),
-                pipe.hget(keys.counters, "stale"),
+                pipe.hmget(keys.counters, "stale", "lost"),
                 *(pipe.scard(key) for key in keys.gone),
                 *(pipe.zcard(key) for key in (keys.scheduled, keys.completed, keys.failed, keys.cancelled)),
                 *(pipe.llen(key) for key in keys.waiting),
@@ -129,13 +131,16 @@ class Inspector:
             Status.FAILED: failed,
             Status.CANCELLED: cancelled,
         }
+        workers = self.workers(name)
         return QueueState(
             queue=name,
             counts=counts,
             oldest_wait_s=self._oldest_wait_s(keys, [type_.decode() for type_ in parked]),
-            workers=len(self.workers(name)),
+            workers=len(workers),
+            busy=sum(1 for worker in workers if worker.task_ids),
             paused=pause_from_hash(paused),
             stale_writes=int(stale or 0),
+            leases_lost=int(lost or 0),
         )
 
     def workers(self, name: str) -> list[WorkerState]:

@@ -40,13 +40,16 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :stats:total             hash    what happened before, with the same fields
     :stats:minute            string  the last minute that was begun, from the epoch
     :stats:minute:<n> :stats:hour:<n>  hash  what happened then, `<event>:<type>`; `queue/history.py` knows it; they expire
-    :counters                hash    what happened how often: `stale` (writes of older attempts that were refused)
+    :counters                hash    how often: `stale` (writes of older attempts that were refused) and `lost` (leases)
+    :lost                    set     workers whose lease has ended and who are not forgotten yet
 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
     {<prefix>}:idempotency:<key>  string  what an Idempotency-Key was first used for: fingerprint, id, queue; expires
     {<prefix>}:schedules     hash    name to the definition of a schedule as JSON, as the machines publish it
     {<prefix>}:schedules:seen  zset  name of a schedule by the moment when a machine last published it, ms
+    {<prefix>}:requests      hash    what the API has answered, `<method> <code> <route>` to how often
+    {<prefix>}:requests:<process>  string  the number of the last addition of a process to it; expires
     {<prefix>}:operations    zset    id of an operation on many tasks by the moment it was asked for, ms
     {<prefix>}:operations:open  zset  the same, of those that have not ended
     {<prefix>}:operation:<id>  hash  an operation; `queue/operations.py` knows its fields; expires some time after its end
@@ -101,11 +104,13 @@ class Keys:
         self.reply_prefix = f"{tag}:reply:"
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
+        self.lost = f"{tag}:lost"
         self.counters = f"{tag}:counters"
         self.stats = f"{tag}:stats"
         self.queues = queues_key(prefix)
         self.schedules = schedules_key(prefix)
         self.seen = f"{self.schedules}:seen"
+        self.requests = f"{{{prefix}}}:requests"
         self.operations = f"{{{prefix}}}:operations"
         self.open_operations = f"{self.operations}:open"
         self.operation_prefix = f"{{{prefix}}}:operation:"

@@ -27,6 +27,7 @@ from taskq import failpoints, hosts, log, spans
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.knownhosts import ANY
+from taskq.api.requests import Adder
 from taskq.api.server import Server
 from taskq.catalog import Catalog, Published
 from taskq.children import become_subreaper, die_with_parent
@@ -201,22 +202,21 @@ def api_child(parent: int, service: Service, index: int) -> None:
         hosts=config.api.hosts or (() if service.tokens is None else (ANY,)),
         own_name=config.api.listen.host,
     )
-    app = create_app(
-        ApiContext(
-            inspector=inspector,
-            registry=service.registry,
-            own_queues=frozenset(pool.queue for pool in config.pools.values()),
-            own_types=Catalog.decode(service.catalog.text).types,
-            settings=settings,
-            tokens=service.tokens,
-            draining=lambda: service.board.draining,
-        )
+    context = ApiContext(
+        inspector=inspector,
+        registry=service.registry,
+        own_queues=frozenset(pool.queue for pool in config.pools.values()),
+        own_types=Catalog.decode(service.catalog.text).types,
+        settings=settings,
+        tokens=service.tokens,
+        draining=lambda: service.board.draining,
     )
     if service.sock is None:
         raise RuntimeError("an API process needs the listening socket")
-    server = Server(app, service.sock, settings)
+    server = Server(create_app(context), service.sock, settings)
     signal.signal(STOP_SIGNAL, lambda *_: server.stop())
-    server.run()
+    with Adder(context):
+        server.run()
     spans.flush()
     sys.exit(0)
 

@@ -30,6 +30,7 @@ from taskq.queue.keys import BELL
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operations, Rest
 from taskq.queue.queue import Queue
+from taskq.queue.requests import Request, Requests, answered
 from taskq.queue.schedules import Firing, Schedules
 from taskq.queue.scripts import names
 from taskq.queue.selection import Filter, Walk, select
@@ -244,6 +245,18 @@ def take(queue: Queue, fingerprint: str) -> Any:
     return repeats.claim(queue.link, queue.keys.prefix, "key", repeats.Claim("id", "default", True), fingerprint)
 
 
+def counted_requests() -> Requests:
+    requests = Requests("me")
+    requests.count(Request("GET", "/tasks", 200))
+    return requests
+
+
+def add_requests(queue: Queue, requests: Requests) -> None:
+    for _ in range(EVERY_TIME):
+        requests.add(Inspector(queue.link, prefix=queue.keys.prefix))
+        requests.count(Request("POST", "/tasks", 201))
+
+
 def minute_over(queue: Queue) -> None:
     """The minute in which something was counted is over."""
     ended(queue)
@@ -362,6 +375,10 @@ CASES: Mapping[str, Case] = {
     "take nothing": Case(one("take"), lambda q, _: operations(q).take("me"), waiting),
     "advance": Case(one("advance"), lambda q, it: operations(q).advance("me", it), taken),
     "end an operation": Case(one("advance"), lambda q, it: operations(q).advance("me", replace(it, rest=None)), taken),
+    "count": Case(one("count"), add_requests, lambda q: counted_requests()),
+    "read the requests": Case(
+        one("HGETALL"), read(lambda i: sorted(answered(i).items())), lambda q: add_requests(q, counted_requests())
+    ),
     "fold": Case(one("fold"), lambda q, _: history.fold(q), minute_over, forgets=True),
     "read the counters": Case(
         ("MULTI", "HGETALL", "EXEC"), read(lambda i: sorted(stats.counted(i, "default").attempts().items())), minute_over

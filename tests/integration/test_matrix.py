@@ -20,6 +20,7 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.queue import Queue
+from taskq.queue.requests import Request, Requests
 from taskq.queue.schedules import Schedules
 from taskq.queue.selection import Filter, Walk, select
 from taskq.queue.standing import ask
@@ -159,6 +160,12 @@ def settle_with(verb: str) -> Callable[[Case], Any]:
     return lambda case: SETTLES[verb](case.queue, case.me, case.attempt)
 
 
+def count(case: Case) -> None:
+    requests = Requests("me")
+    requests.count(Request("GET", "/tasks", 200))
+    requests.add(Inspector(case.queue.link, prefix=case.queue.keys.prefix))
+
+
 def trim(case: Case) -> None:
     for ended in (Status.COMPLETED, Status.FAILED, Status.CANCELLED):
         case.queue.trim(ended, 0)
@@ -204,6 +211,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     ),
     "halt": lambda case: operations(case).halt("id"),
     "fold": lambda case: fold(case.queue),
+    "count": lambda case: count(case),
     "cancel spared": lambda case: spared(case, lambda guard: case.queue.cancel(case.task_id, guard=guard)),
     "delete spared": lambda case: spared(case, lambda guard: case.queue.delete(case.task_id, guard)),
     "requeue spared": lambda case: spared(case, lambda guard: case.queue.requeue(case.task_id, guard=guard)),
@@ -245,7 +253,9 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
     """The keys that a verb may change whatever becomes of the task: what it knows of workers and of time."""
     keys = case.queue.keys
     return {
-        "reap dead": (keys.leases,),
+        "reap dead": (keys.leases, keys.lost),
+        "reap lapsed": (keys.lost, keys.counters),
+        "count": (keys.requests, f"{keys.requests}:me"),
         "extend": (keys.leases, keys.reaper),
         "lapsed": (keys.reaper,),
         "leave": (keys.leases, keys.workers, keys.stops),

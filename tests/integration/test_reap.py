@@ -12,6 +12,7 @@ import pytest
 from taskq.errors import LeaseLost
 from taskq.queue.answers import Reaped
 from taskq.queue.connection import Link
+from taskq.queue.inspect import Inspector
 from taskq.queue.queue import BATCH, Queue
 from taskq.queue.scripts import Script
 from taskq.task import ErrorDetail, Priority, Status
@@ -253,3 +254,19 @@ def test_a_reap_and_a_settle_leave_one_final_state(queue: Queue) -> None:
 
     assert reap(queue, worker) == []
     assert status(queue, attempt.id) is Status.COMPLETED
+
+
+def test_a_lease_that_ends_before_its_worker_is_counted_once(queue: Queue, inspector: Inspector) -> None:
+    silent, dead, lapsed_and_dead = joined(queue), joined(queue), joined(queue)
+    for worker in (silent, lapsed_and_dead):
+        lapse(queue, worker)
+    for _ in range(2):
+        reap(queue, dead, dead=True)
+        for worker in (dead, silent, lapsed_and_dead):
+            reap(queue, worker, dead=False)
+        reap(queue, lapsed_and_dead, dead=True)
+
+    assert inspector.state(queue.name).leases_lost == 2
+    for worker in (silent, dead, lapsed_and_dead):
+        queue.leave(worker)
+    assert queue.link.redis.exists(queue.keys.lost) == 0

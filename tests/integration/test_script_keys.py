@@ -18,6 +18,7 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.queue import Queue
+from taskq.queue.requests import Request, Requests
 from taskq.queue.schedules import Schedules
 from taskq.queue.scripts import Script
 from taskq.queue.selection import Filter, Walk, select
@@ -83,6 +84,12 @@ def schedules(queue: Held) -> Schedules:
     return Schedules(inspector)
 
 
+def counted(queue: Held) -> None:
+    requests = Requests("me")
+    requests.count(Request("GET", "/tasks", 200))
+    requests.add(Inspector(queue.link, prefix=queue.keys.prefix))
+
+
 ACTION = Action(kind=Kind.DELETE, filter=Filter(type="echo"))
 OPERATION = Operation(id="id", action=ACTION, state="running", step=0, created_at_ms=1)
 
@@ -132,6 +139,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "advance": lambda queue: operations(queue).advance("holder", OPERATION),
     "halt": lambda queue: operations(queue).halt("id"),
     "fold": fold,
+    "count": counted,
 }
 
 
@@ -143,6 +151,7 @@ def test_the_keys_passed_are_the_keys_named(held: Held, name: str) -> None:
         "processing": held.keys.processing(held.worker),
         "ended": held.keys.failed,
         "index": held.keys.tasks,
+        "counted": f"{held.keys.requests}:me",
         "schedule": held.keys.schedule(OFTEN.name),
     }
     named = scripts.load(name).keys

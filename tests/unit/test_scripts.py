@@ -16,7 +16,7 @@ from taskq.queue import scripts
 LUA = Path(taskq.queue.__file__).parent / "lua"
 PIECES = sorted(path.stem for path in (LUA / "lib").glob("*.lua"))
 MOST_LINES = 40
-REFUSED_WHEN_FULL = {"enqueue", "enqueue_alike", "requeue", "fire", "progress", "output", "plan", "fold"}
+REFUSED_WHEN_FULL = {"enqueue", "enqueue_alike", "requeue", "fire", "progress", "output", "plan", "fold", "count"}
 """What stores more than there was, or only informs; everything else must go on at maxmemory."""
 
 STANDS_FOR = {"error": "err"}

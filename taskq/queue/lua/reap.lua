@@ -12,6 +12,8 @@
 -- KEYS[9] limits
 -- KEYS[10] reply_prefix
 -- KEYS[11] stats
+-- KEYS[12] lost
+-- KEYS[13] counters
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
 -- ARGV[3] max_crashes
@@ -22,21 +24,17 @@
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local failed, paused, limits, reply_prefix, stats = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local lost, counters = KEYS[12], KEYS[13]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most, token = tonumber(ARGV[6]), ARGV[7]
 local verb = 'reap'
--- include now aside ring push room park wake tally crash vacate told gone
+-- include now aside ring push room park wake tally crash vacate told gone lapse
 local before = told_before()
 if before then
   return before
 end
-if mode ~= 'dead' then
-  local ends_at = redis.call('ZSCORE', leases, worker_id)
-  if ends_at and tonumber(ends_at) > now then
-    return {0}
-  end
-else
-  redis.call('ZADD', leases, 'XX', 'LT', now, worker_id)
+if not lease_over(mode == 'dead') then
+  return {0}
 end
 
 local taken = 0
