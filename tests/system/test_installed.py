@@ -136,4 +136,8 @@ def test_a_payload_that_a_newer_package_does_not_take_fails_without_a_retry(
     assert ended["error_detail"]["kind"] == "invalid_payload"
     assert ended["error"] == "invalid payload: Expected `int` >= 10 at /width"
     assert front.wait_task(other["id"])["result"] == ["traced", 6]
+    least = front.get("/types/acme.keywords").body["schema"]["properties"]["width"][
+        "minimum"
+    ]  # and what was known before goes
+    assert least == 10
     assert pointers(front, "acme.keywords", {"path": "a", "width": 9}) == ["width"]
