@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import falcon
 import msgspec
@@ -24,6 +25,8 @@ from taskq.errors import QueueError, TaskNotFound
 from taskq.ids import new_id
 from taskq.log import emit
 from taskq.queue.actions import count
+from taskq.queue.alike import Alike, moments
+from taskq.queue.answers import Enqueued
 from taskq.queue.operations import Action, Kind
 from taskq.queue.pages import Page
 from taskq.queue.queue import Queue
@@ -67,6 +70,8 @@ class Tasks:
     def __init__(self, context: ApiContext, waits: Waits) -> None:
         self._context = context
         self._waits = waits
+        # what tasks have in common that differ only in id and payload; most of a client's do
+        self._alike = lru_cache(maxsize=64)(Alike)
 
     @describe(
         Operation(
@@ -107,7 +112,7 @@ class Tasks:
             new = msgspec.structs.replace(new, id=task_id, queue=queue, repeat_s=KEPT_S)
         with enqueueing(req, [new]) as trace:
             new = msgspec.structs.replace(new, trace=trace) if trace else new
-            enqueued = self._context.inspector.queue(new.queue).enqueue(new)
+            enqueued = self._enqueue(new)
         event = "task.replayed" if again else "task.enqueued"
         emit(event, **logged(new), request_id=req.context.request_id)
         if again:
@@ -150,6 +155,13 @@ class Tasks:
             resp.set_header("Link", next_link(req.path, req.params, cursor))
 
     on_head = on_get
+
+    def _enqueue(self, new: NewTask) -> Enqueued:
+        queue = self._context.inspector.queue(new.queue)
+        if new.unique_key is not None or new.repeat_s or new.trace is not None or new.run_at_ms is not None:
+            return queue.enqueue(new)
+        like = msgspec.structs.replace(new, id="", payload=None)
+        return moments(self._alike(queue, like).enqueue(new.id, new.payload))
 
     def _awaited(self, req: falcon.Request, resp: falcon.Response, new: NewTask, patience: Patience) -> Task | None:
         """The task that was just stored, once it has ended or time is up; None for a request that does not want to wait.
