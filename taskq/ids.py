@@ -6,7 +6,7 @@ import hashlib
 import os
 
 LENGTH = 36
-_AHEAD = 128
+_AHEAD = 512
 _DIGITS = [at for at in range(LENGTH) if at not in (8, 13, 18, 23)]
 """Where the hexadecimal digits stand, between the hyphens."""
 _VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))

@@ -87,7 +87,8 @@ class Queue:
         """Store one task whose payload (JSON text) and fields were checked; `decode` reads its result."""
         if spans.possible() or (fields and not fields.keys().isdisjoint(OF_ONE_TASK)):
             return self._submit_one(self._new(type_, payload, fields), fields.get(IDEMPOTENCY_KEY), decode)
-        alike, source = self._ways(type_, registry.max_retry(type_, self.place.max_retry), decode, tuple(fields.items()))
+        told = tuple(fields.items()) if fields else ()
+        alike, source = self._ways(type_, registry.max_retry(type_, self.place.max_retry), decode, told)
         task_id = new_id()
         return Receipt(task_id, source, alike.enqueue(task_id, payload))
 

@@ -37,15 +37,15 @@ class Sender(Generic[R_co]):
         Arguments that begin with an underscore are options (`_priority`, `_delay`, ...), see `taskq.Queue`. Raises
         InvalidPayload, InvalidOptions, TypeError for arguments that no call could have, and what `taskq.Queue` raises.
         """
-        fields = self._fields
+        call, fields = self._call, self._fields
         for key in kwargs:
-            if key[0] == "_" and key not in self._call.names:
-                kwargs, options = self._call.split(kwargs, self.preset)
+            if key[0] == "_" and key not in call.names:
+                kwargs, options = call.split(kwargs, self.preset)
                 fields = fields_of(options)
                 break
-        payload = self._call.payload(args, kwargs)
-        self._call.check(payload)
-        return default().submit(self.type, payload, fields, self._call.decode)
+        payload = call.payload(args, kwargs)
+        call.check(payload)
+        return default().submit(self.type, payload, fields, call.decode)
 
     def enqueue_many(self, payloads: Iterable[Any], /, **options: Any) -> list[Receipt[R_co]]:
         """Submit one task for each payload: a mapping of arguments, or the value of the only parameter if that takes the

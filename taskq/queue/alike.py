@@ -43,8 +43,8 @@ class Alike:
         queue, text = self.queue, payload or b""
         if not queue.announced:
             queue.announce()
-        command = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (self._opened, len(task_id), task_id.encode(), len(text), text)
-        answer: bytes = queue.link.packed(self._script, command)
+        words = b"$%d\r\n%b\r\n$%d\r\n" % (len(task_id), task_id.encode(), len(text))
+        answer: bytes = queue.link.packed(self._script, b"".join((self._opened, words, text, b"\r\n")))
         return answer
 
     def enqueue_many(self, ids: Sequence[str], payloads: Sequence[bytes]) -> list[bytes]:

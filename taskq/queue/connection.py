@@ -119,24 +119,37 @@ class Link:
         with jitter, so that the processes of a service do not return to a struggling server together. Raises
         QueueUnavailable when patience ends, QueueFull and QueueRefused at once.
         """
-        deadline = time.monotonic() + self._patience_s
+        began = time.monotonic()
+        try:
+            result = action(self.redis)
+        except (RedisError, OSError) as error:
+            return self._again(action, error, began)
+        if self._down_since is not None:
+            self._note_up(self._down_since)
+        return result
+
+    def _again(self, action: Callable[[redis.Redis], T], failed: Exception, began: float) -> T:
+        """`run` after its first try, which began at that moment, has failed."""
+        deadline = began + self._patience_s
         wait_s = 0.02
         while True:
+            ours = translate(failed, self._hint)
+            if not isinstance(ours, QueueUnavailable):
+                raise ours from failed
+            self._note_down(ours)
+            self.disconnect()
+            if self._give_up() or time.monotonic() + wait_s > deadline:
+                raise ours from failed
+            time.sleep(wait_s * random.uniform(0.5, 1.5))
+            wait_s = min(wait_s * 2, 1.0)
             try:
                 result = action(self.redis)
             except (RedisError, OSError) as error:
-                ours = translate(error, self._hint)
-                if not isinstance(ours, QueueUnavailable):
-                    raise ours from error
-                self._note_down(ours)
-                self.disconnect()
-                if self._give_up() or time.monotonic() + wait_s > deadline:
-                    raise ours from error
-            else:
-                self._note_up()
-                return result
-            time.sleep(wait_s * random.uniform(0.5, 1.5))
-            wait_s = min(wait_s * 2, 1.0)
+                failed = error
+                continue
+            if self._down_since is not None:
+                self._note_up(self._down_since)
+            return result
 
     def once(self, action: Callable[[redis.Redis], object]) -> bool:
         """Perform `action` at most once, whether or not it is safe to repeat; False when it is not known to have happened.
@@ -155,7 +168,16 @@ class Link:
 
     def packed(self, script: Script, command: bytes) -> Any:
         """Run a script that is safe to repeat by a packed command; see `script`."""
-        return self.run(lambda _: evaluate(self._lines.get(), script, command))
+        began = time.monotonic()
+        try:
+            reply = self._lines.get().exchange(command)
+        except (RedisError, OSError) as error:
+            if classify(error) is Trouble.RELOAD:
+                return self.run(lambda _: evaluate(self._lines.get(), script, command))
+            return self._again(lambda _: evaluate(self._lines.get(), script, command), error, began)
+        if self._down_since is not None:
+            self._note_up(self._down_since)
+        return reply
 
     def hash(self, key: str) -> dict[bytes, bytes]:
         """The fields of a hash; none where there is no hash. See `run` for how long it may take and what it raises."""
@@ -248,10 +270,9 @@ class Link:
             self._down_since = time.monotonic()
             emit("queue.unavailable", logging.WARNING, str(error))
 
-    def _note_up(self) -> None:
-        if self._down_since is not None:
-            emit("queue.recovered", duration_s=round(time.monotonic() - self._down_since, 3))
-            self._down_since = None
+    def _note_up(self, down_since: float) -> None:
+        emit("queue.recovered", duration_s=round(time.monotonic() - down_since, 3))
+        self._down_since = None
 
 
 def evaluate(line: Line, script: Script, command: bytes) -> Any:
