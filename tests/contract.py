@@ -31,6 +31,10 @@ UNDESCRIBED = {404: "not_found", 405: "method_not_allowed"}
 """What is answered where the document has nothing."""
 
 
+Pair = tuple[str, str, int, str | None]
+"""A method, a path of the document, a code, and a code word where it is an error."""
+
+
 class Contract:
     """The promises of one document."""
 
@@ -40,9 +44,10 @@ class Contract:
         paths: list[str] = sorted(document["paths"], key=lambda path: path.count("{"))
         self._patterns = [(path, re.compile(re.sub(r"\\\{[^/]*\\\}", "[^/]*", re.escape(path)))) for path in paths]
         self._validator = functools.cache(self._make_validator)
+        self.seen: set[Pair] = set()
 
     def check(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """Fails with what is wrong with an answer; header names in lower case."""
+        """Fails with what is wrong with an answer; header names in lower case. What is right is kept in `seen`."""
         what = f"{method} {path} -> {status}"
         operation = self.operation("GET" if method == "HEAD" else method, path)
         if method == "OPTIONS":
@@ -57,6 +62,7 @@ class Contract:
         self._check_headers(what, response["headers"], headers)
         if "content" not in response:
             assert content == b"", what
+            self._note(method, path, status, content)
             return
         media = headers["content-type"].partition(";")[0]
         assert media in response["content"], f"{what}: {media} is not described"
@@ -65,6 +71,21 @@ class Contract:
             self._check_body(what, described["schema"], content, method)
             if status >= 400 and method != "HEAD" and PROBLEM in response["content"]:
                 assert json.loads(content)["code"] in described["examples"], f"{what}: {content!r}"
+        self._note(method, path, status, content)
+
+    def promised(self) -> set[Pair]:
+        """Every code and code word of every operation."""
+        return {
+            (method.upper(), path, int(status), code)
+            for path, operations in self.document["paths"].items()
+            for method, operation in operations.items()
+            for status, response in operation["responses"].items()
+            for code in response.get("content", {}).get(PROBLEM, {}).get("examples", {None: {}})
+        }
+
+    def _note(self, method: str, path: str, status: int, content: bytes) -> None:
+        problem = json.loads(content) if status >= 400 and content else {}
+        self.seen.add((method, self.template(path) or "", status, problem.get("code")))
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """What the document says of a method of a path."""
@@ -106,9 +127,10 @@ class ContractClient(TestClient):
         method, path = (*args, *(kwargs[name] for name in ("method", "path") if name in kwargs))[:2]
         answer: Result = super().simulate_request(*args, **kwargs)
         lowered = {name.lower(): value for name, value in answer.headers.items()}
-        self._contract.check(method, path.partition("?")[0], answer.status_code, lowered, answer.content)
+        self.contract.check(method, path.partition("?")[0], answer.status_code, lowered, answer.content)
         return answer
 
     @functools.cached_property
-    def _contract(self) -> Contract:
+    def contract(self) -> Contract:
+        """The document of the application, and what was seen of it."""
         return Contract(super().simulate_request("GET", "/openapi.json").json)

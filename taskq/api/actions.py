@@ -130,6 +130,7 @@ class TaskActions:
                 ),
             ],
             refuses=["invalid_members", "shutting_down"],
+            stores=True,
         )
     )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:

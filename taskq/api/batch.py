@@ -33,7 +33,6 @@ from taskq.api.planning import Outcome, Planned, Planner, store_each, store_whol
 from taskq.api.query import Query
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import NEW_TASK, Members
-from taskq.api.tasks import NEW_TASK_REFUSALS
 from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
 from taskq.api.views import task_view
 from taskq.ids import new_id
@@ -124,7 +123,9 @@ class TaskBatch:
                 ),
                 Answer(status=201, description="An atomic batch is stored.", shapes=json(list[shapes.Stored])),
             ],
-            refuses=[*NEW_TASK_REFUSALS, "batch_refused", "invalid_header", "idempotency_key_reused", "shutting_down"],
+            # what is wrong with one task stands in its entry, or is said by `batch_refused`
+            refuses=["invalid_members", "batch_refused", "invalid_header", "idempotency_key_reused", "shutting_down"],
+            stores=True,
         )
     )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:

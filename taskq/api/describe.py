@@ -93,7 +93,8 @@ class Answer:
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One method of one path. `id` names it for generated clients. `refuses` has the code words of the errors (see
-    `errors.STATUS`) that it can answer beside those that follow from the rest. `asks_redis`: it fails while Redis does."""
+    `errors.STATUS`) that it can answer beside those that follow from the rest. `asks_redis`: it fails while Redis does;
+    `stores`: also while Redis is full, which the others outlive."""
 
     id: str
     tag: str
@@ -103,6 +104,7 @@ class Operation:
     body: Body | None = None
     refuses: Sequence[str] = ()
     asks_redis: bool = True
+    stores: bool = False
 
 
 def describe(operation: Operation) -> Callable[[Responder], Responder]:

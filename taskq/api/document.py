@@ -34,6 +34,7 @@ from taskq.api.describe import (
 )
 from taskq.api.errors import PROBLEM, STATUS, problem
 from taskq.api.sentences import ABOUT, SENTENCES, TAGS
+from taskq.tokens import Role
 
 REQUEST_ID = Parameter(
     name="X-Request-ID",
@@ -63,11 +64,13 @@ ANY_REQUEST = (
 )
 """What can be wrong with a request before anybody looks at its path, or inside of the service."""
 
-ANY_STRANGER = ("unauthorized", "forbidden")
+ANY_STRANGER = ("unauthorized",)
+ANY_LESSER = ("forbidden",)
 ANY_CHANGE = ("cross_site",)
 ANY_BODY = ("invalid_body", "unsupported_media_type")
 ANY_QUERY = ("invalid_query",)
-ANY_LOOK_AT_REDIS = ("queue_unavailable", "queue_full", "queue_refused")
+ANY_LOOK_AT_REDIS = ("queue_unavailable", "queue_refused")
+ANY_STORE = ("queue_full",)
 
 _REFUSAL_HEADERS = {
     401: [Header(name="WWW-Authenticate", description="Bearer, and whether the token is unknown.", always=True)],
@@ -136,11 +139,14 @@ def operations(router: CompiledRouter, app: falcon.App[Any, Any]) -> Iterator[tu
 def refusals(path: str, method: str, operation: Operation, settings: ApiSettings) -> list[str]:
     """The code words of every error that an operation can answer, by HTTP code and name."""
     codes = {*ANY_REQUEST, *operation.refuses}
-    codes.update(() if is_open(path, settings) else ANY_STRANGER)
+    if not is_open(path, settings):
+        codes.update(ANY_STRANGER)
+        codes.update(ANY_LESSER if needed_role(method, path) > min(Role) else ())
     codes.update(ANY_CHANGE if method != "GET" else ())
     codes.update(ANY_BODY if operation.body else ())
     codes.update(ANY_QUERY if any(parameter.place == "query" for parameter in operation.takes) else ())
     codes.update(ANY_LOOK_AT_REDIS if operation.asks_redis else ())
+    codes.update(ANY_STORE if operation.stores else ())
     return sorted(codes, key=lambda code: (STATUS[code], code))
 
 

@@ -137,6 +137,7 @@ class ScheduleRun:
             takes=[SCHEDULE],
             answers=[Answer(status=201, description="The task.", shapes=json(shapes.Task), headers=[LOCATION], links=LINKS)],
             refuses=["schedule_not_found", "task_not_found", "shutting_down"],
+            stores=True,
         )
     )
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:

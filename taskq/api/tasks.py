@@ -96,6 +96,7 @@ class Tasks:
                 ),
             ],
             refuses=[*NEW_TASK_REFUSALS, "invalid_header", "idempotency_key_reused", "shutting_down"],
+            stores=True,
         )
     )
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -293,6 +294,7 @@ class TaskRequeue:
             body=DELAY_BODY,
             answers=[Answer(status=202, description="It waits again.", shapes=json(shapes.Task))],
             refuses=["task_not_found", "task_not_ended", "unique_key_taken", "invalid_members"],
+            stores=True,
         )
     )
     def on_post(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
