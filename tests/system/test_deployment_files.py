@@ -18,14 +18,19 @@ from typing import Any
 import pytest
 import yaml
 
+from taskq.api.context import ApiSettings
+from taskq.api.framing import MAX_REQUEST_LINE_BYTES
+from taskq.api.longpoll import LONGEST_S
+from taskq.api.wire import REQUEST_S
 from taskq.config import Config, Loaded, Pool, load
 from taskq.errors import ExitCode
 from taskq.supervisor.staff import DRAIN_GRACE_S
 from taskq.supervisor.supervisor import CLOSING_S, TICK_S
-from taskq.units import parse_duration
+from taskq.units import parse_duration, parse_size
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE, IGNORED = ROOT / "Dockerfile", ROOT / ".dockerignore"
+NGINX = ROOT / "conf" / "nginx.conf"
 COMPOSE, DOTENV, UNIT = ROOT / "docker-compose.yml", ROOT / ".env.example", ROOT / "conf" / "taskq.service"
 ORIGIN_VARIABLES = {"SERVER_PORT", "REDIS_ADDR", "REDIS_PASSWORD", "REDIS_DB", "WORKER_COUNT"}
 
@@ -315,3 +320,21 @@ def test_the_socket_of_systemd_is_where_the_service_would_listen() -> None:
 
     assert parser["Socket"]["ListenStream"] == str(Config().api.listen)
     assert parser["Install"]["WantedBy"] == "sockets.target"
+
+
+# -- conf/nginx.conf
+
+
+def test_nginx_takes_what_the_api_takes_and_keeps_connections_for_a_shorter_time() -> None:
+    text = NGINX.read_text()
+    upstream = text[text.index("upstream taskq") : text.index("ssl_certificate ")]
+
+    def seconds(key: str, within: str = text) -> float:
+        return parse_duration(re.findall(rf"\b{key} (\w+);", within)[0])
+
+    assert parse_size(re.findall(r"client_max_body_size (\d+)m;", text)[0] + "MiB") == Config().api.max_batch_body
+    assert re.findall(r"server ([\d.:]+);", upstream) == [str(Config().api.listen)]
+    assert re.findall(r"large_client_header_buffers \d+ (\d+)k;", text) == [str(MAX_REQUEST_LINE_BYTES // 1024)]
+    assert seconds("keepalive_timeout", upstream) < ApiSettings().channel_timeout_s / 2
+    assert seconds("proxy_read_timeout") > LONGEST_S
+    assert seconds("client_header_timeout") == seconds("client_body_timeout") == REQUEST_S
