@@ -13,6 +13,7 @@ from taskq.api.context import ApiContext
 from taskq.api.describe import Header, Parameter
 from taskq.api.errors import ApiError
 from taskq.queue.repeats import Claim, claim
+from taskq.tokens import Token
 from taskq.units import shown
 
 HEADER = "Idempotency-Key"
@@ -59,12 +60,15 @@ def read_key(req: falcon.Request) -> str | None:
 def resolve(context: ApiContext, req: falcon.Request, key: str, body: Any, wanted: tuple[str, str]) -> Repeat:
     """Take `key` for this request, whose task or batch would have the id and queue `wanted`, or find who has it.
 
-    Raises ApiError when that was a request with another body or for another path.
+    Raises ApiError when that was a request with another body or for another path. Callers with different tokens do not
+    share their keys: what one of them has sent is nothing that another one may be told.
     """
+    token: Token | None = getattr(req.context, "token", None)
+    own_key = key if token is None else f"{token.name}\n{key}"  # no key has a line end
     text = f"{req.path}\n{_CANONICAL.encode(body)}"
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     inspector = context.inspector
-    held = claim(inspector.link, inspector.prefix, key, Claim(*wanted, same=True), fingerprint)
+    held = claim(inspector.link, inspector.prefix, own_key, Claim(*wanted, same=True), fingerprint)
     if not held.same:
         detail = "expected a key of its own for each request; this one was used for a request with another body"
         raise ApiError("idempotency_key_reused", f"{HEADER}: {detail}", errors=[{"header": HEADER, "detail": detail}])

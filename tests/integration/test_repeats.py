@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Callable
@@ -10,11 +11,15 @@ from typing import Any
 import pytest
 from falcon.testing import Result, TestClient
 
+from taskq.api.app import create_app
+from taskq.api.context import ApiContext
 from taskq.queue.inspect import Inspector
 from taskq.queue.keys import idempotency_key
 from taskq.queue.queue import Queue
 from taskq.queue.repeats import KEPT_S, Claim, claim
 from taskq.task import Status
+from taskq.tokens import Role, Token, Tokens
+from tests.contract import ContractClient
 from tests.integration.steps import enqueued, joined, new, snapshot, started
 
 TASK = {"type": "echo", "payload": {"a": 1, "b": [2]}}
@@ -203,6 +208,26 @@ def test_repeats_at_the_same_time_make_one_task(api: TestClient) -> None:
     assert len({answer.content for answer in answers}) == 1
     assert sorted(answer.status_code for answer in answers) == [200] * 15 + [201]
     assert len(ids(api)) == 1
+
+
+def test_every_token_has_keys_of_its_own(inspector: Inspector) -> None:
+    names = ("a", "b")
+    tokens = Tokens(tuple(Token(name, Role.ADMIN, hashlib.sha256(name.encode()).digest()) for name in names))
+    app = create_app(ApiContext(inspector=inspector, tokens=tokens))
+    clients = [ContractClient(app, headers={"Authorization": f"Bearer {name}"}) for name in names]
+
+    first, other = [post(client) for client in clients]
+    again = [post(client) for client in clients]
+    batches = [
+        client.simulate_post("/tasks/batch", json={"tasks": [TASK], "atomic": True}, headers={"Idempotency-Key": "batch"})
+        for client in clients
+    ]
+
+    assert (first.status_code, other.status_code) == (201, 201)
+    assert first.json["id"] != other.json["id"]
+    assert [answer.json["id"] for answer in again] == [first.json["id"], other.json["id"]]
+    assert [answer.status_code for answer in (*again, *batches)] == [200, 200, 201, 201]
+    assert post(clients[0], payload="another").status_code == 422
 
 
 def test_a_running_task_is_not_disturbed_by_a_repeat(api: TestClient, queue: Queue) -> None:
