@@ -112,8 +112,6 @@ def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = Non
     global _level, _disabled
     logging.basicConfig(level=level.upper(), handlers=_handlers, force=True)
     _level, _disabled = logging.root.level, frozenset(logger.name for logger in _loggers() if logger.disabled)
-    # waitress warns once for each request that waits for a thread: under load that is every request.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def of_handlers(sink: logging.Handler) -> logging.Handler:

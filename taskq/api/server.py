@@ -15,6 +15,7 @@ from waitress.server import create_server
 
 from taskq.api.context import ApiSettings
 from taskq.api.framing import MAX_HEADER_BYTES
+from taskq.api.threads import Dispatcher
 from taskq.api.wire import Channel
 from taskq.log import emit
 
@@ -66,7 +67,7 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
     server: Any = create_server(
         app,
         sockets=[sock],
-        threads=settings.threads,
+        _dispatcher=Dispatcher(settings.threads),
         connection_limit=settings.connection_limit,
         channel_timeout=settings.channel_timeout_s,
         cleanup_interval=max(1, settings.channel_timeout_s // 3),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import logging
 import multiprocessing
 import signal
 import socket
@@ -39,7 +38,6 @@ def api(url: str) -> Iterator[Address]:
 
     def child() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         settings = ApiSettings()
         server = Server(create_app(ApiContext(inspector=Inspector(Link(url)), settings=settings)), listening, settings)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())

@@ -49,11 +49,10 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[Output]:
     output = Output()
     monkeypatch.setattr(os, "write", output.write)
     root = logging.getLogger()
-    kept, level, queue_level = root.handlers[:], root.level, logging.getLogger("waitress.queue").level
+    kept, level = root.handlers[:], root.level
     yield output
     root.handlers[:] = kept
     root.setLevel(level)
-    logging.getLogger("waitress.queue").setLevel(queue_level)
     log.identify()
 
 
