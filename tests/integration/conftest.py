@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,13 @@ StartApi = Callable[..., tuple[Address, ForkProcess]]
 def start_api(redis_url: str, prefix: str) -> Iterator[StartApi]:
     """Starts processes that serve the API, on `sock` or a loopback port of their own; `wrap` may put something of the
     test's around the app."""
+    with api_processes(redis_url, prefix) as start:
+        yield start
+
+
+@contextmanager
+def api_processes(redis_url: str, prefix: str) -> Iterator[StartApi]:
+    """What `start_api` hands out, for fixtures that live longer than one test."""
     started: list[ForkProcess] = []
 
     def start(
@@ -156,13 +164,15 @@ def start_api(redis_url: str, prefix: str) -> Iterator[StartApi]:
             started.append(process)
             return listening.getsockname(), process
 
-    yield start
-    for process in started:
-        process.terminate()
-        process.join(STOP_LIMIT_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.terminate()
+            process.join(STOP_LIMIT_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ one is named. Where the RFC leaves a choice the stricter one is taken."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from multiprocessing.context import ForkProcess
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from taskq import log
+from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
+from tests.integration.conftest import StartApi, api_processes
 from tests.integration.raw import (
     CHUNKED,
     CHUNKS,
@@ -29,8 +32,6 @@ from tests.integration.raw import (
     post,
     read_all,
 )
-
-StartApi = Callable[..., tuple[Address, ForkProcess]]
 
 SMUGGLED = post(HOST + LENGTH, TASK)
 """Follows each refused request: a server that reads on stores this task."""
@@ -173,14 +174,26 @@ BAD = {
 }
 
 
+class Empty(NamedTuple):
+    """An API that no request of its tests may store anything in, and where that would be seen."""
+
+    address: Address
+    inspector: Inspector
+
+
+@pytest.fixture(scope="module")
+def empty(redis_url: str) -> Iterator[Empty]:
+    prefix = f"test-{uuid.uuid4().hex[:12]}"
+    with api_processes(redis_url, prefix) as start, closing(Link(redis_url)) as link:
+        yield Empty(start()[0], Inspector(link, prefix=prefix))
+
+
 @pytest.mark.parametrize("request_", BAD.values(), ids=BAD.keys())
-def test_a_request_with_two_readings_ends_the_connection(
-    api_address: Address, inspector: Inspector, request_: bytes
-) -> None:
-    answer = exchange(api_address, request_ + SMUGGLED)
+def test_a_request_with_two_readings_ends_the_connection(empty: Empty, request_: bytes) -> None:
+    answer = exchange(empty.address, request_ + SMUGGLED)
 
     assert_refused(answer, 400, "bad_request")
-    assert inspector.page(limit=1).tasks == []
+    assert empty.inspector.page(limit=1).tasks == []
 
 
 OTHERS = {
@@ -217,11 +230,9 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("request_", "status", "code"), OTHERS.values(), ids=OTHERS.keys())
-def test_what_this_server_does_not_take_ends_the_connection(
-    api_address: Address, inspector: Inspector, request_: bytes, status: int, code: str
-) -> None:
-    assert_refused(exchange(api_address, request_), status, code)
-    assert inspector.page(limit=1).tasks == []
+def test_what_this_server_does_not_take_ends_the_connection(empty: Empty, request_: bytes, status: int, code: str) -> None:
+    assert_refused(exchange(empty.address, request_), status, code)
+    assert empty.inspector.page(limit=1).tasks == []
 
 
 GOOD = {
