@@ -6,8 +6,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import threading
 from collections.abc import Collection
 from pathlib import Path
+from types import FrameType
+
+_ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a process to end."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -20,6 +25,49 @@ def become_subreaper() -> None:
     """Orphans among our descendants become our children, so that we can end them."""
     if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def leave_ending_to_parent() -> None:
+    """Go on when we are asked to end, but let our descendants end then: those that fork from us, and programs.
+
+    A signal that is ignored stays ignored in everything that this process starts, so that Popen.terminate() of a task, and
+    the end of a multiprocessing.Pool, would have no effect; one that a function handles does not. Main thread only.
+    """
+    if not _Forking.watched:
+        os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_end_as_usual)
+        _Forking.watched = True
+    for number in _ENDINGS:
+        signal.signal(number, _go_on)
+        signal.siginterrupt(number, False)
+
+
+class _Forking(threading.local):
+    """What a thread that forks held back before. Python forgets a signal that reaches a child before it is ready."""
+
+    watched = False
+    mask: Collection[int] = ()
+
+
+def _go_on(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _hold_back() -> None:
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+
+
+def _let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _end_as_usual() -> None:
+    for number in _ENDINGS:
+        if signal.getsignal(number) is _go_on:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _let_through()
+
+
+_forking = _Forking()
 
 
 def die_with_parent(parent_pid: int, number: int = signal.SIGKILL) -> None:

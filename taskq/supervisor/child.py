@@ -30,7 +30,7 @@ from taskq.api.knownhosts import ANY
 from taskq.api.requests import Adder
 from taskq.api.server import Server
 from taskq.catalog import Catalog, Published
-from taskq.children import become_subreaper, die_with_parent
+from taskq.children import become_subreaper, die_with_parent, leave_ending_to_parent
 from taskq.config import Config, Pool
 from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, StartupError
 from taskq.limits import Limits
@@ -104,6 +104,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     pool = service.config.pools[pool_name]
     capture = _capture(service, worker_id)
     _enter(parent, service, "worker", worker_id, f"worker {pool_name} starting", keep_socket=False, capture=capture)
+    leave_ending_to_parent()
     if pool.nice:
         os.nice(pool.nice)
     slot = service.board.slot(seat)

@@ -15,7 +15,7 @@ import msgspec
 from setproctitle import setproctitle
 
 from taskq import failpoints, spans
-from taskq.children import die_with_parent
+from taskq.children import die_with_parent, leave_ending_to_parent
 from taskq.deaths import cause_of, crash
 from taskq.task import Crashed, Outcome
 from taskq.worker.control import Control
@@ -64,6 +64,7 @@ class Isolation:
         code = FAULT
         try:
             die_with_parent(parent)
+            leave_ending_to_parent()
             failpoints.reseed()
             setproctitle(title)
             text = _encoder.encode(perform())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
 import random
 import re
@@ -302,6 +303,29 @@ def deaf(ctx: Context) -> None:
     logging.basicConfig(force=True, handlers=[logging.NullHandler()])
     logging.getLogger("taskq").disabled = True
     logging.disable(logging.CRITICAL)
+
+
+@task("end.children")
+def end_children(rounds: int = 20) -> list[int]:
+    """How programs and processes end that are asked to at once; the worker itself, asked as well, goes on."""
+    ended = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        program = subprocess.Popen(["sleep", "600"])
+        program.send_signal(number)
+        ended.append(program.wait(5))
+        os.kill(os.getpid(), number)
+    for _ in range(rounds):
+        process = multiprocessing.Process(target=time.sleep, args=(600,))
+        process.start()
+        process.terminate()
+        process.join(5)
+        ended.append(process.exitcode or 0)
+    return ended
+
+
+@task("isolated.end.children", isolation="process")
+def isolated_end_children() -> list[int]:
+    return end_children()
 
 
 @task("isolated.nap", isolation="process")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,15 @@ def test_a_worker_that_cannot_be_restored_is_replaced(running: Service, type_: s
     assert isinstance(after, dict)
     assert after["pid"] != pid
     assert "signal" not in running.wait_line("worker.exited", pid=pid)  # it ended by itself, and at once
+
+
+@pytest.mark.parametrize("type_", ["end.children", "isolated.end.children"])
+def test_what_a_task_has_started_ends_when_it_is_asked_to_and_the_worker_goes_on(running: Service, type_: str) -> None:
+    task = run(running, type_)
+
+    assert task["result"] == [-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP] + [-signal.SIGTERM] * 20
+    assert (task["attempt"], task["crashes"]) == (1, 0)
+    assert not running.lines("worker.exited")
 
 
 def test_files_that_a_task_opens_in_place_of_ours_are_not_touched(running: Service) -> None:
