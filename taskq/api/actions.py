@@ -16,6 +16,7 @@ from taskq.api.describe import Answer, Body, Header, JsonSchema, Parameter, Sche
 from taskq.api.describe import Operation as Described
 from taskq.api.errors import ApiError
 from taskq.api.listing import CONDITIONS
+from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import MAX_REASON, Members, optional
 from taskq.api.views import operation_view, task_view
 from taskq.log import emit
@@ -115,6 +116,7 @@ class TaskActions:
             id="create_operation",
             tag="tasks",
             summary="Act on many tasks",
+            takes=[KEY],
             body=ACTION_BODY,
             answers=[
                 Answer(status=200, description="A dry run: what it would be about.", shapes=json(shapes.Trial)),
@@ -122,14 +124,14 @@ class TaskActions:
                     status=202,
                     description="The operation, which goes on by itself.",
                     shapes=json(shapes.Operation),
-                    headers=[LOCATION],
+                    headers=[LOCATION, REPLAYED_HEADER],
                     links={
                         "get_operation": {"operation_id": "$response.body#/id"},
                         "stop_operation": {"operation_id": "$response.body#/id"},
                     },
                 ),
             ],
-            refuses=["invalid_members", "shutting_down"],
+            refuses=["invalid_members", "invalid_header", "idempotency_key_reused", "shutting_down"],
             stores=True,
         )
     )
@@ -145,8 +147,15 @@ class TaskActions:
             return
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
-        operation = self._operations.plan(str(uuid.uuid4()), action)
-        emit("operation.planned", operation_id=operation.id, action=action.kind, request_id=req.context.request_id)
+        operation_id, again, key = str(uuid.uuid4()), False, read_key(req)
+        if key is not None:
+            operation_id, _, again = resolve(self._context, req, key, body, (operation_id, "-"))
+        operation = self._operations.plan(operation_id, action)
+        if again:
+            resp.set_header(REPLAYED, "true")
+            operation = self._operations.get(operation_id) or operation
+        else:
+            emit("operation.planned", operation_id=operation.id, action=action.kind, request_id=req.context.request_id)
         resp.status = falcon.HTTP_202
         resp.location = f"/operations/{operation.id}"
         resp.data = msgspec.json.encode(operation_view(operation))

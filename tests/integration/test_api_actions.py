@@ -10,6 +10,7 @@ from falcon.testing import Result, TestClient
 
 from taskq.api.app import create_app
 from taskq.api.context import ApiContext
+from taskq.errors import QueueUnavailable
 from taskq.maintenance.operations import Operator
 from taskq.queue.inspect import Inspector
 from taskq.queue.operations import Operations
@@ -158,3 +159,46 @@ def test_no_operation_is_taken_during_a_drain(inspector: Inspector) -> None:
     draining = TestClient(create_app(ApiContext(inspector=inspector, draining=lambda: True)))
 
     assert act(draining, action="cancel", filter={"type": "a"}).status_code == 503
+
+
+def test_an_action_that_is_sent_again_is_one_operation(api: TestClient, inspector: Inspector) -> None:
+    body = {"action": "cancel", "filter": {"type": "echo"}}
+    headers = {"Idempotency-Key": "k"}
+
+    first = api.simulate_post("/tasks/actions", json=body, headers=headers)
+    carry_out(inspector)
+    again = api.simulate_post("/tasks/actions", json=body, headers=headers)
+
+    assert (first.status_code, first.headers.get("idempotency-replayed")) == (202, None)
+    assert (again.status_code, again.headers.get("idempotency-replayed")) == (202, "true")
+    assert (again.json["id"], again.headers["location"]) == (first.json["id"], first.headers["location"])
+    assert (first.json["state"], again.json["state"]) == ("waiting", "completed")
+    assert len(api.simulate_get("/operations").json) == 1
+
+
+def test_a_key_stands_for_one_action(api: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    api.simulate_post("/tasks/actions", json={"action": "cancel", "filter": {"type": "echo"}}, headers=headers)
+
+    other = api.simulate_post("/tasks/actions", json={"action": "delete", "filter": {"type": "echo"}}, headers=headers)
+
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+    assert [each["action"] for each in api.simulate_get("/operations").json] == ["cancel"]
+
+
+def test_an_operation_whose_first_request_died_is_planned_by_the_second(
+    api: TestClient, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, headers = {"action": "cancel", "filter": {"type": "echo"}}, {"Idempotency-Key": "k"}
+    with monkeypatch.context() as dying:
+        dying.setattr(Operations, "plan", unavailable)
+        assert api.simulate_post("/tasks/actions", json=body, headers=headers).status_code == 503
+
+    again = api.simulate_post("/tasks/actions", json=body, headers=headers)
+
+    assert again.status_code == 202
+    assert Operations(inspector).get(again.json["id"]) is not None
+
+
+def unavailable(*_: object) -> None:
+    raise QueueUnavailable("gone")
