@@ -43,7 +43,7 @@ class Sender(Generic[R_co]):
                 kwargs, options = call.split(kwargs, self.preset)
                 fields = fields_of(options)
                 break
-        payload = call.payload(args, kwargs)
+        payload = call.payload(args, kwargs) if args or call.whole else encode_payload(kwargs)
         call.check(payload)
         return default().submit(self.type, payload, fields, call.decode)
 

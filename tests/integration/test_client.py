@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from taskq.client.place import Place
 from taskq.queue import queue as verbs
 from taskq.queue.alike import STEP
 from taskq.task import Priority, Status
+from tests.integration.servers import own_server
 from tests.integration.steps import DETAIL, claim, entries, joined, members, record, until
 
 
@@ -263,6 +265,29 @@ def test_parent_and_children_submit_at_the_same_time(producer: Queue, queue: ver
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0, 0]
     ids = entries(queue, queue.keys.pending)
     assert len(ids) == len(set(ids)) == 1 + 3 * 200 + 100
+
+
+def test_many_results_are_waited_for_over_a_restart_by_threads_and_by_a_child() -> None:
+    with own_server() as server, Queue(server.url, patience_s=30) as producer:
+        receipts, store = producer.enqueue_many("some.type", range(400)), producer.store("default")
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if [receipt.wait(60) for receipt in receipts[::4]] == ["done"] * 100 else 1)
+        with ThreadPoolExecutor(16) as pool:
+            futures = [pool.submit(receipt.wait, 60) for receipt in receipts]
+            worked_off(store, 150)
+            with closing(server.client()) as client:
+                client.save()
+                server.kill()
+                server.start()
+                client.config_resetstat()
+                worked_off(store, 250)
+                results = [future.result(60) for future in futures]
+                child = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                blocks = client.info("commandstats").get("cmdstat_blpop", {"calls": 0})["calls"]
+
+        assert (results, child) == (["done"] * 400, 0)
+        assert blocks <= 400  # each of those who waited blocked once: nobody asks again and again
 
 
 def test_a_thread_that_waits_does_not_keep_others_from_submitting(producer: Queue) -> None:
