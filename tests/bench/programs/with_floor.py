@@ -19,7 +19,7 @@ import producer
 
 from taskq.ids import new_id
 from taskq.queue.keys import Keys
-from taskq.queue.record import enqueue_args
+from taskq.queue.record import alike_args
 from taskq.queue.scripts import Script, load
 from taskq.task import NewTask
 
@@ -80,15 +80,12 @@ def work() -> None:
 def produce() -> None:
     """Enqueue what the arguments say."""
     bare = Bare()
-    enqueue = bare.script("enqueue")
-    head = (EVALSHA, enqueue.sha, *names(enqueue))
+    enqueue = bare.script("enqueue_alike")
+    alike = map(str, alike_args(NewTask(id="", type="noop", max_retry=3)))
+    head = (EVALSHA, enqueue.sha, *names(enqueue), *alike)
 
     def many(tasks: producer.Tasks) -> None:
-        words: list[bytes | str] = ["0"]
-        for n, ms in tasks:
-            new = NewTask(id=new_id(), type="noop", payload=msgspec.json.encode({"n": n, "ms": ms}), max_retry=3)
-            words += [word if isinstance(word, bytes) else str(word) for word in enqueue_args(new)]
-        bare.call(*head, *words)
+        bare.call(*head, *(new_id() for _ in tasks), *(msgspec.json.encode({"n": n, "ms": ms}) for n, ms in tasks))
 
     producer.run(lambda n, ms: many([(n, ms)]), many)
 
