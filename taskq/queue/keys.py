@@ -22,7 +22,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :leases                  zset    worker id by the end of its lease, ms
     :workers                 hash    worker id to a JSON object that tells where it runs
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
-    :stops                   hash    worker id to the task and attempt it shall stop
+    :stops                   hash    worker id to the task and attempt it shall stop; `lost:<worker id>`: its lease is over
     :limits                  hash    type to its limits, `most count period`: running, starts in a period of ms; 0: no bound
     :limits:places:<type>    zset    worker id that runs a task of this type by the moment of its start, ms
     :limits:held             hash    worker id to the attempt for which it has a place: id, attempt, type
@@ -41,7 +41,6 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :stats:minute            string  the last minute that was begun, from the epoch
     :stats:minute:<n> :stats:hour:<n>  hash  what happened then, `<event>:<type>`; `queue/history.py` knows it; they expire
     :counters                hash    how often: `stale` (writes of older attempts that were refused) and `lost` (leases)
-    :lost                    set     workers whose lease has ended and who are not forgotten yet
 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
@@ -104,7 +103,6 @@ class Keys:
         self.reply_prefix = f"{tag}:reply:"
         self.reaper = f"{tag}:reaper"
         self.paused = f"{tag}:paused"
-        self.lost = f"{tag}:lost"
         self.counters = f"{tag}:counters"
         self.stats = f"{tag}:stats"
         self.queues = queues_key(prefix)

@@ -122,7 +122,7 @@ class Queue:
 
     def leave(self, worker_id: str) -> bool:
         """Forget a worker that ended; False when it still holds something, which a reap must take first."""
-        keys = [self.keys.processing(worker_id), *self._names("leases", "workers", "stops", "pending", "limits", "lost")]
+        keys = [self.keys.processing(worker_id), *self._names("leases", "workers", "stops", "pending", "limits")]
         return bool(self.link.script(load("leave"), keys, [worker_id]))
 
     def claim(self, worker_id: str) -> Attempt | None:
@@ -210,7 +210,7 @@ class Queue:
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
             *self._names("leases", "task_prefix", "failed", "paused", "limits", "reply_prefix", "stats"),
-            *self._names("lost", "counters"),
+            *self._names("stops", "counters"),
         ]  # fmt: skip
         args = [worker_id, "dead" if dead else "lapsed", max_crashes, error, detail_json(detail), BATCH]
         moved: list[Reaped] = []

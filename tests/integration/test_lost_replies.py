@@ -345,7 +345,7 @@ CASES: Mapping[str, Case] = {
     ),
     "page": Case(("SMEMBERS", "select", "HGETALL"), read(lambda i: sorted(t.id for t in i.page(limit=9).tasks)), ended),
     "state": Case(
-        ("ZRANGE", "SMEMBERS", "LLEN", "LPOS", "ZCARD", "SCARD", "LRANGE", "HGETALL", "TIME", "HGET", "HMGET"),
+        ("ZRANGE", "SMEMBERS", "LLEN", "LPOS", "ZCARD", "SCARD", "LRANGE", "HGETALL", "TIME", "HMGET"),
         read(lambda i: i.state("default")),
         running,
     ),

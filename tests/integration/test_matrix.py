@@ -253,8 +253,8 @@ def beside_the_task(case: Case, verb: str) -> tuple[str, ...]:
     """The keys that a verb may change whatever becomes of the task: what it knows of workers and of time."""
     keys = case.queue.keys
     return {
-        "reap dead": (keys.leases, keys.lost),
-        "reap lapsed": (keys.lost, keys.counters),
+        "reap dead": (keys.leases, keys.stops),
+        "reap lapsed": (keys.stops, keys.counters),
         "count": (keys.requests, f"{keys.requests}:me"),
         "extend": (keys.leases, keys.reaper),
         "lapsed": (keys.reaper,),

@@ -269,4 +269,4 @@ def test_a_lease_that_ends_before_its_worker_is_counted_once(queue: Queue, inspe
     assert inspector.state(queue.name).leases_lost == 2
     for worker in (silent, dead, lapsed_and_dead):
         queue.leave(worker)
-    assert queue.link.redis.exists(queue.keys.lost) == 0
+    assert queue.link.redis.exists(queue.keys.stops) == 0

@@ -12,7 +12,7 @@
 -- KEYS[9] limits
 -- KEYS[10] reply_prefix
 -- KEYS[11] stats
--- KEYS[12] lost
+-- KEYS[12] stops
 -- KEYS[13] counters
 -- ARGV[1] worker_id
 -- ARGV[2] mode: 'dead' (its process is known to have ended) or 'lapsed' (only if its lease has ended)
@@ -24,7 +24,7 @@
 -- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
 local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local failed, paused, limits, reply_prefix, stats = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local lost, counters = KEYS[12], KEYS[13]
+local stops, counters = KEYS[12], KEYS[13]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most, token = tonumber(ARGV[6]), ARGV[7]
 local verb = 'reap'
