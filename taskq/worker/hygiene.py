@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from taskq import log
@@ -67,6 +67,7 @@ class Baseline:
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._recursion_limit = sys.getrecursionlimit()
         self._threads = threading.active_count()
+        self._helpers = frozenset(_helpers())
         self._listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # our own connections come and go, whatever else is open stays open
         self._kept = _Kept([fd for fd in _descriptors() if not _is_socket(fd)])
@@ -81,6 +82,8 @@ class Baseline:
             self._restore_process()
             self._restore_signals()
             self._restore_interpreter()
+            if threading.active_count() <= self._threads:
+                _end_helpers(self._helpers)
             end_children()
             return self._damage()
         except OSError as error:  # no descriptor is left to look with, or the directory is gone
@@ -179,6 +182,25 @@ def end_children() -> None:
     """Kill and reap the children of this process, and the orphans of theirs, which come to us: we are their subreaper."""
     while has_children():
         kill_children()
+
+
+def _helpers() -> dict[int, Any]:
+    """The processes that multiprocessing keeps beside us, with what stands for each of them there."""
+    found = {}
+    for name, pid_name in (("forkserver", "_forkserver_pid"), ("resource_tracker", "_pid")):
+        helper = getattr(sys.modules.get(f"multiprocessing.{name}"), f"_{name}", None)
+        pid = getattr(helper, pid_name, None)
+        if pid is not None:
+            found[pid] = helper
+    return found
+
+
+def _end_helpers(kept: Collection[int]) -> None:
+    """End them so that multiprocessing does not go on to look for them; not those that an import has started before us."""
+    for pid, helper in _helpers().items():
+        if pid not in kept:
+            os.kill(pid, signal.SIGKILL)  # or it would be waited for
+            helper._stop()
 
 
 def _environment() -> dict[bytes, bytes]:

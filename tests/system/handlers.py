@@ -323,6 +323,15 @@ def end_children(rounds: int = 20) -> list[int]:
     return ended
 
 
+@task("helpers")
+def helpers() -> int:
+    """Lets multiprocessing start its fork server and its tracker of resources."""
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(0,))
+    process.start()
+    process.join()
+    return os.getpid()
+
+
 @task("isolated.end.children", isolation="process")
 def isolated_end_children() -> list[int]:
     return end_children()

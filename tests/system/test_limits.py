@@ -103,6 +103,14 @@ def test_what_a_task_has_started_ends_when_it_is_asked_to_and_the_worker_goes_on
     assert not running.lines("worker.exited")
 
 
+def test_the_helpers_of_multiprocessing_end_with_the_task_and_start_anew_with_the_next(running: Service) -> None:
+    first, second = (run(running, "helpers") for _ in range(2))
+
+    assert first["status"] == second["status"] == "completed", second
+    assert first["result"] == second["result"]  # in one worker
+    assert running.get(f"/tasks/{second['id']}/logs").body["text"] == ""
+
+
 def test_files_that_a_task_opens_in_place_of_ours_are_not_touched(running: Service) -> None:
     path = running.directory / "precious"
     path.write_text("precious")

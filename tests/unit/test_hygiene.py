@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,23 @@ def test_a_descriptor_that_was_closed_is_noticed(opened: list[int], flags: int) 
     assert baseline.restore() is None
     os.close(opened[0])
     assert baseline.restore() == "the task closed descriptors that are not its own"
+
+
+def test_a_helper_of_multiprocessing_ends_unless_it_was_there_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hygiene, "end_children", lambda: None)
+    tracker: Any = resource_tracker._resource_tracker
+    tracker._stop()
+    baseline = Baseline()
+    tracker.ensure_running()
+    assert baseline.restore() is None
+    assert tracker._pid is None
+
+    tracker.ensure_running()
+    try:
+        assert Baseline().restore() is None
+        assert tracker._check_alive()
+    finally:
+        tracker._stop()
 
 
 def test_many_descriptors_that_stay_open_are_noticed_and_few_are_not(opened: list[int]) -> None:
