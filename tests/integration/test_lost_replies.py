@@ -19,6 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 import taskq.queue
+from taskq.catalog import Published
 from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, history, repeats, server, stats
@@ -257,6 +258,12 @@ def add_requests(queue: Queue, requests: Requests) -> None:
         requests.count(Request("POST", "/tasks", 201))
 
 
+def published(queue: Queue) -> None:
+    """A worker has told its types."""
+    waiting(queue)
+    queue.join("v", 60, b'{"catalog": "0123456789abcdef"}', Published("0123456789abcdef", b"{}"))
+
+
 def minute_over(queue: Queue) -> None:
     """The minute in which something was counted is over."""
     ended(queue)
@@ -352,7 +359,11 @@ CASES: Mapping[str, Case] = {
     "workers": Case(("TIME", "ZRANGE", "HGETALL", "LRANGE"), read(lambda i: i.workers("default")), running),
     "worker infos": Case(one("HGETALL"), read(lambda i: i.worker_infos("default")), running),
     "count a stale write": Case(one("HINCRBY"), count_stale, waiting),
-    "types": Case(("SMEMBERS", "TIME", "ZRANGE", "HGETALL", "HKEYS"), read(lambda i: sorted(i.types())), waiting),
+    "types": Case(
+        ("SMEMBERS", "TIME", "ZRANGE", "HGETALL", "HKEYS", "HGET"),
+        read(lambda i: sorted(i.types()["default"].catalogs)),
+        published,
+    ),
     "watch": Case(one("watch"), lambda q, it: end_of(q, it.id, 0), running),
     "watch the end": Case(one("watch"), lambda q, _: end_of(q, "c", 0), ended),
     "expire": Case(one("expire"), lambda q, _: q.expire(), overdue),
