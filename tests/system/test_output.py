@@ -192,7 +192,7 @@ def test_a_task_that_takes_over_logging_silences_no_later_one(running: Service) 
 
 
 def test_stacks_on_request_go_to_standard_error(running: Service) -> None:
-    task = running.post("/tasks", {"type": "tell.slowly", "payload": {"seconds": 3}}).body
+    task = running.post("/tasks", {"type": "tell.slowly", "payload": {"seconds": 30}}).body
     # A task is processing before its handler is entered; only its progress tells that the stack has it.
     wait_until(lambda: running.get(f"/tasks/{task['id']}").body.get("progress"), 5, "the handler runs")
 
