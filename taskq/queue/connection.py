@@ -173,7 +173,7 @@ class Link:
             reply = self._lines.get().exchange(command)
         except (RedisError, OSError) as error:
             if classify(error) is Trouble.RELOAD:
-                return self.run(lambda _: evaluate(self._lines.get(), script, command))
+                return self.run(lambda _: self._lines.get().load(script, command))
             return self._again(lambda _: evaluate(self._lines.get(), script, command), error, began)
         if self._down_since is not None:
             self._note_up(self._down_since)

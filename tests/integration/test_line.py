@@ -119,6 +119,19 @@ def test_parent_and_child_talk_at_the_same_time_without_mixing_replies(link: Lin
     assert right
 
 
+def test_a_forgotten_script_costs_one_more_trip(key: str) -> None:
+    with own_server() as server, linked(server.url) as link, contextlib.closing(server.client()) as client:
+        echo(link, key, "a")
+        client.script_flush()
+        client.config_resetstat()
+
+        assert echo(link, key, "b") == b"b"
+
+        commands = client.info("commandstats")
+        calls = {name: commands[f"cmdstat_{name}"]["calls"] for name in ("evalsha", "script|load")}
+        assert calls == {"evalsha": 2, "script|load": 1}
+
+
 def test_a_script_that_the_server_has_forgotten_is_loaded_again(link: Link, key: str) -> None:
     echo(link, key, "a")
     link.redis.script_flush()
