@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 
 import falcon
 from prometheus_client import CollectorRegistry
@@ -19,7 +20,7 @@ from prometheus_client.registry import Collector
 from taskq import __version__
 from taskq.api.context import ApiContext
 from taskq.api.describe import TEXT, Answer, Operation, describe
-from taskq.errors import StartupError
+from taskq.errors import QueueFull, StartupError
 from taskq.queue import stats
 from taskq.queue.inspect import Inspector, QueueState
 from taskq.queue.requests import Request, answered
@@ -51,7 +52,8 @@ class Metrics:
     )
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Everything that can be measured; the Accept header chooses the format."""
-        self._context.requests.add(self._context.inspector)
+        with suppress(QueueFull):  # what is new is added when there is room; a full Redis must be seen in the rest
+            self._context.requests.add(self._context.inspector)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(Fleet(self._context.inspector))
         encode, resp.content_type = choose_encoder(req.get_header("Accept") or "")
