@@ -226,6 +226,15 @@ class Schedule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     skipped_at: Annotated[Moment | UnsetType, note("The last tick that was skipped.")] = UNSET
 
 
+class Runs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a worker is running, and since when."""
+
+    task_id: Id
+    type: str
+    attempt: Count
+    since: Moment
+
+
 class Worker(msgspec.Struct, kw_only=True):
     """A live worker. What it says of itself (`host` and so on) depends on its version."""
 
@@ -233,6 +242,7 @@ class Worker(msgspec.Struct, kw_only=True):
     queue: str
     lease_s: Annotated[float, note("Seconds until it counts as dead, unless it is vouched for again.")]
     task_ids: Annotated[list[Id], note("What it holds.")]
+    runs: Annotated[Runs | UnsetType, note("Absent while it runs nothing.")] = UNSET
     host: str | UnsetType = UNSET
     pid: int | UnsetType = UNSET
     pool: str | UnsetType = UNSET

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from taskq.api import shapes
 from taskq.catalog import TypeInfo
 from taskq.queue.answers import Enqueued
-from taskq.queue.inspect import Pause, QueueState, WorkerState
+from taskq.queue.inspect import Pause, QueueState, Run, WorkerState
 from taskq.queue.limits import Use
 from taskq.queue.operations import Operation
 from taskq.queue.schedules import ScheduleState
@@ -152,9 +152,18 @@ def schedule_view(state: ScheduleState, next_ms: Sequence[int]) -> shapes.Schedu
     )
 
 
-def worker_view(state: WorkerState) -> dict[str, Any]:
+def worker_view(state: WorkerState, run: Run | None = None) -> dict[str, Any]:
     """A worker, with the members of `shapes.Worker`: what it told about itself, and what Redis knows about it."""
-    known = {"id": state.id, "queue": state.queue, "lease_s": round(state.lease_s, 3), "task_ids": state.task_ids}
+    known: dict[str, Any] = {
+        "id": state.id,
+        "queue": state.queue,
+        "lease_s": round(state.lease_s, 3),
+        "task_ids": state.task_ids,
+    }
+    if run is not None:
+        known["runs"] = shapes.Runs(
+            task_id=run.task_id, type=run.type, attempt=run.attempt, since=millisecond(run.started_at_ms)
+        )
     return {**state.info, **known}
 
 

@@ -33,7 +33,9 @@ class Workers:
     )
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Every live worker of every queue."""
-        resp.data = msgspec.json.encode([worker_view(state) for state in _live(self._context)])
+        states = _live(self._context)
+        runs = self._context.inspector.runs(states)
+        resp.data = msgspec.json.encode([worker_view(state, runs.get(state.id)) for state in states])
 
     on_head = on_get
 
@@ -59,7 +61,7 @@ class WorkerItem:
         state = next((state for state in _live(self._context) if state.id == worker_id), None)
         if state is None:
             raise ApiError("worker_not_found", "worker not found")
-        resp.data = msgspec.json.encode(worker_view(state))
+        resp.data = msgspec.json.encode(worker_view(state, self._context.inspector.runs([state]).get(state.id)))
 
     on_head = on_get
 

@@ -43,6 +43,9 @@ class QueueState(msgspec.Struct, frozen=True, kw_only=True):
     leases_lost: int = 0
 
 
+_RUN = ("status", "type", "attempt", "started_at")
+
+
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """One worker as Redis knows it: where it runs (`info`), what it holds, and the seconds left of its lease."""
 
@@ -51,6 +54,15 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     info: dict[str, Any]
     lease_s: float
     task_ids: list[str]
+
+
+class Run(NamedTuple):
+    """A task that is being processed: its type, which attempt it is, and when that was started, in ms."""
+
+    task_id: str
+    type: str
+    attempt: int
+    started_at_ms: int
 
 
 class Inspector:
@@ -162,6 +174,18 @@ class Inspector:
             )
             for (worker, ends_at), entries in zip(live, held, strict=True)
         ]
+
+    def runs(self, workers: Sequence[WorkerState]) -> dict[str, Run]:
+        """What these workers run, by worker id; one that has just been handed a task, or waits for one, is left out."""
+        held = [
+            (worker.id, self._keys(worker.queue).task(task_id), task_id) for worker in workers for task_id in worker.task_ids
+        ]
+        records = self.pipeline(lambda pipe: [pipe.hmget(key, _RUN) for _, key, _ in held]) if held else []
+        return {
+            worker_id: Run(task_id, type_.decode("utf-8", "replace"), int(attempt), int(started_at))
+            for (worker_id, _, task_id), (status, type_, attempt, started_at) in zip(held, records, strict=True)
+            if status == Status.PROCESSING.encode() and None not in (type_, attempt, started_at)
+        }
 
     def worker_infos(self, name: str) -> dict[str, dict[str, Any]]:
         """Where every known worker of one queue runs or ran, by worker id; also of those whose lease has ended."""

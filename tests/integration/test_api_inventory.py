@@ -37,6 +37,7 @@ def test_every_queue_is_listed_with_its_counts(api: TestClient, busy: str) -> No
     assert (default["queue"], default["workers"]) == ("default", 1)
     assert default["counts"] == {**none, "pending": 1, "processing": 1}
     assert 0 <= default["oldest_wait_s"] < 60
+    assert mail.pop("rates").keys() == {"in", "out"}
     assert mail == {"queue": "mail", "counts": {**none, "scheduled": 1}, "workers": 0}
 
 
@@ -54,6 +55,8 @@ def test_every_worker_is_listed_with_what_it_holds(api: TestClient, busy: str) -
     (worker,) = api.simulate_get("/workers").json
 
     assert 0 < worker.pop("lease_s") <= 60
+    started_at = api.simulate_get(f"/tasks/{busy}").json["started_at"]
+    assert worker.pop("runs") == {"task_id": busy, "type": "echo", "attempt": 1, "since": started_at}
     assert worker == {
         "id": "w1",
         "queue": "default",
@@ -65,10 +68,21 @@ def test_every_worker_is_listed_with_what_it_holds(api: TestClient, busy: str) -
 
 
 def test_one_worker_is_shown_and_an_unknown_one_is_not_found(api: TestClient, busy: str) -> None:
-    assert api.simulate_get("/workers/w1").json["task_ids"] == [busy]
+    shown = api.simulate_get("/workers/w1").json
+    assert (shown["task_ids"], shown["runs"]["task_id"]) == ([busy], busy)
 
     answer = api.simulate_get("/workers/w2")
     assert (answer.status_code, answer.json["error"]) == (404, "worker not found")
+
+
+def test_a_worker_that_runs_nothing_says_nothing_of_it(api: TestClient, busy: str, inspector: Inspector) -> None:
+    inspector.queue("mail").join("w2", 60, INFO)
+    inspector.queue("default").link.redis.hdel(inspector.queue("default").keys.task(busy), "started_at")
+
+    assert [("runs" in worker, worker["task_ids"]) for worker in api.simulate_get("/workers").json] == [
+        (False, [busy]),
+        (False, []),
+    ]
 
 
 def test_a_service_that_reaches_redis_is_healthy(api: TestClient) -> None:

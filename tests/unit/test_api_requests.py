@@ -37,6 +37,9 @@ class FakeInspector:
     def queue_names(self) -> list[str]:
         return []
 
+    def runs(self, workers: object) -> dict[str, object]:
+        return {}
+
     def now_ms(self) -> int:
         return 1
 
