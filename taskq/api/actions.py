@@ -142,12 +142,13 @@ class TaskActions:
         action = read_action(members)
         dry_run = members.read("dry_run", _truth, False)
         members.check()
+        key = read_key(req)
         if dry_run:
             resp.data = msgspec.json.encode(self._tried(action))
             return
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
-        operation_id, again, key = str(uuid.uuid4()), False, read_key(req)
+        operation_id, again = str(uuid.uuid4()), False
         if key is not None:
             operation_id, _, again = resolve(self._context, req, key, body, (operation_id, "-"))
         operation = self._operations.plan(operation_id, action)

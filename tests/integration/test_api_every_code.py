@@ -191,7 +191,7 @@ def what_is_wrong_with_a_request(api: ContractClient, stage: Stage) -> None:
     for body in bodies:
         call(api, "POST", "/tasks", body)
     call(api, "POST", "/tasks/batch", {"tasks": bodies, "atomic": True})
-    for path in ("/tasks", "/tasks/batch"):
+    for path in BODIES:
         call(api, "POST", path, BODIES[path], Idempotency_Key="k" * 200)
         for body in (BODIES[path], {**BODIES[path], "more": 1, "tasks": [{"type": "echo", "payload": 2}]}):
             call(api, "POST", path, body, Idempotency_Key=path)
