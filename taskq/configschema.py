@@ -118,12 +118,14 @@ class Tasks(msgspec.Struct, frozen=True, kw_only=True, rename={"import_": "impor
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """Workers that serve one queue. A worker is replaced after `max_tasks` tasks, or above `max_memory` bytes between
-    two tasks; 0 means never. `drain` is the seconds that a task may go on after the service was asked to stop."""
+    two tasks; 0 means never. `drain` is the seconds that a task may go on after the service was asked to stop. With a
+    `prefetch` above 1, a worker holds up to so many started tasks, of which it runs one."""
 
     queue: Name = "default"
     workers: Annotated[int, integer(0, 1024)] = 3
     max_tasks: Annotated[int, integer(0)] = 0
     max_memory: Bytes = 0
+    prefetch: Annotated[int, integer(1, 64)] = 1
     nice: Annotated[int, integer(-20, 19)] = 0
     drain: Seconds = 30.0
 

@@ -135,7 +135,7 @@ ATTEMPTS = [
     lua("attempt: reset by requeue", "requeue", "'crashes', 0,", "'crashes', 0, 'attempt', 0,", "requeue"),
     lua(
         "attempt: reset by reap",
-        "lib/crash",
+        "lib/back",
         "'settled', verb, 'ready_at'",
         "'attempt', 0, 'settled', verb, 'ready_at'",
         "reap",
@@ -193,7 +193,7 @@ REAP = [
         "reap",
     ),
     lua("reap: crash limit ignored", "lib/crash", "if crashes < max_crashes then", "if true then", "reap"),
-    lua("reap: task given back at the tail", "lib/crash", "push(record[3], id, true)", "push(record[3], id, false)", "reap"),
+    lua("reap: task given back at the tail", "lib/back", "push(record[3], id, true)", "push(record[3], id, false)", "reap"),
     lua("reap: task of another worker given back", "reap", " and record[2] == worker_id then", " then", "reap"),
     lua("reap: bell kept", "reap", "if id == BELL then\n    ring()", "if id == BELL then\n    -- dropped", "bell", "reap"),
     lua(
@@ -227,9 +227,58 @@ REAP = [
     python(
         "bury: rest of the list left behind",
         "maintenance/burial",
-        "        self.reap(queue, died.worker_id, dead=True, died=died)\n",
+        "        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)\n",
         "",
         "mutant_gaps",
+    ),
+]
+
+AHEAD = [
+    lua(
+        "ahead: what waited blamed for a death",
+        "reap",
+        "      give_back(unpack(ran))",
+        "      count_crash(unpack(ran))",
+        "reap",
+    ),
+    lua("ahead: blamed though dealt with", "reap", "blame == '1' and count_crash", "true and count_crash", "reap"),
+    lua("ahead: claimed where types have limits", "lib/claim", "if ahead and limited then", "if false then", "ahead"),
+    lua(
+        "ahead: put back after the task has ended",
+        "put_back",
+        "if not redis.call('LPOS', processing, running) or",
+        "if",
+        "ahead",
+    ),
+    lua(
+        "ahead: one stop request in place of another",
+        "lib/withdraw",
+        "asked and asked .. '\\n' .. line or line",
+        "line",
+        "ahead",
+    ),
+    lua("ahead: all stop requests forgotten at once", "stopped", "if left ~= '' then", "if false then", "ahead"),
+    python(
+        "ahead: claims begun without their ticket",
+        "worker/ahead",
+        "if ticket is None or ticket.number != number:",
+        "if False:",
+        "ahead",
+    ),
+    python("ahead: worker that went on robbed", "maintenance/claims", "after.serial != busy.serial or ", "", "ahead"),
+    python(
+        "ahead: tickets of a stranger taken for ours",
+        "maintenance/claims",
+        "ticket.worker_id != worker_id",
+        "False",
+        "ahead",
+    ),
+    python(
+        "ahead: completions forgotten with the connection",
+        "queue/ahead",
+        "        for done in left:\n",
+        "        for done in left[:0]:\n",
+        "ahead",
     ),
 ]
 
@@ -273,8 +322,8 @@ LISTS = [
     lua(
         "cancel: left with its worker",
         "lib/withdraw",
-        "redis.call('LREM', processing_prefix .. worker_id, 1, id)\n      redis.call('HSET', stops",
-        "redis.call('HSET', stops",
+        "redis.call('LREM', processing_prefix .. worker_id, 1, id)\n      local asked",
+        "local asked",
         "cancel",
     ),
     lua(
@@ -292,7 +341,7 @@ LISTS = [
         "release",
     ),
     lua(
-        "cancel: worker not told", "lib/withdraw", "redis.call('HSET', stops, worker_id, id ..", "local _ = (id ..", "cancel"
+        "cancel: worker not told", "lib/withdraw", "redis.call('HSET', stops, worker_id, asked", "local _ = (asked", "cancel"
     ),
     lua(
         "cancel: of a task that has ended",
@@ -434,9 +483,9 @@ LIMITS = [
     lua("limit: place kept after a settle", "lib/fence", "vacate(worker_id, id .. ' ' .. attempt)", "local _", "limit"),
     lua("limit: place kept by a reaped worker", "reap", "vacate(worker_id)\n", "", "limit"),
     lua("limit: place of another attempt freed", "lib/vacate", " or (claim and held ~= claim .. ' ' .. type_)", "", "limit"),
-    lua("limit: place kept by a stopped attempt", "stopped", "vacate(worker_id, id .. ' ' .. attempt)\n", "", "limit"),
+    lua("limit: place kept by a stopped attempt", "stopped", "vacate(worker_id, claim)\n", "", "limit"),
     lua("limit: turn lost by a release", "release", "if record[2] then", "if false then", "limit"),
-    lua("limit: turn lost by a reap", "lib/crash", "if record[8] then", "if false then", "limit"),
+    lua("limit: turn lost by a reap", "lib/back", "if record[8] then", "if false then", "limit"),
     lua("limit: started in a pause", "lib/parked", " or redis.call('EXISTS', paused) == 1", "", "limit"),
     lua(
         "limit: no bell after a pause",
@@ -572,7 +621,7 @@ GATES = [
     ),
 ]
 
-MUTATIONS = STATS + LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + OPERATIONS + CONNECTION + GATES
+MUTATIONS = AHEAD + STATS + LIMITS + FENCE + ATTEMPTS + LEASES + REAP + BELLS + LISTS + OPERATIONS + CONNECTION + GATES
 
 
 def main() -> int:

@@ -104,7 +104,7 @@ def serve(load: Callable[[], config.Config]) -> int:
         registry=registry,
         catalog=publish(registry, settings.tasks.defaults),
         limits=limits_of(registry, settings.tasks.limits),
-        board=Board(2 * workers + SPARE_SEATS),
+        board=Board(2 * workers + SPARE_SEATS, shelves=any(pool.prefetch > 1 for pool in settings.pools.values())),
         url=settings.redis.url or (plan.url if plan else ""),
         outputs=Outputs(),
         sock=sock,

@@ -17,6 +17,12 @@ from taskq.registry import Registry
 from taskq.retry import Backoff, delay_s
 from taskq.task import Attempt, ErrorDetail, ErrorKind, Status, Task, Verdict
 
+_SETTLED = ("timeout", "memory", "drain")
+"""The causes for which the task that the worker ran is settled in its place."""
+
+_BLAMELESS = (*_SETTLED, "cancelled")
+"""The causes for which no task counts a crash: the supervisor knows what it killed the worker for."""
+
 
 class Undertaker:
     """Settles what dead workers held."""
@@ -30,15 +36,20 @@ class Undertaker:
     def bury(self, died: Died) -> None:
         """Settle the task that a dead worker ran, if any, and give back what else it held. Safe to repeat."""
         queue = self.inspector.queue(died.queue)
-        if died.task_id is not None:
+        if died.task_id is not None and died.cause in _SETTLED:
             self._settle(queue, died, died.task_id)
-        self.reap(queue, died.worker_id, dead=True, died=died)
+        blame = died.task_id is None or died.cause not in _BLAMELESS
+        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)
         queue.stop_done(died.worker_id)
 
-    def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None) -> None:
-        """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed."""
+    def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None, blame: bool = True) -> None:
+        """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed.
+
+        What it ran is to `blame` for that, unless it was settled apart.
+        """
         text, detail = describe(died) if died else _unseen(dead=dead)
-        for task in queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail):
+        reaped = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail, blame=blame)
+        for task in reaped:
             failed = task.status is Status.FAILED
             emit(
                 "task.failed" if failed else "task.reaped",
@@ -55,7 +66,7 @@ class Undertaker:
 
     def _settle(self, queue: Queue, died: Died, task_id: str) -> None:
         task = self.inspector.get(task_id)
-        if task is None or task.attempt != died.attempt or died.cause not in ("timeout", "memory", "drain"):
+        if task is None or task.attempt != died.attempt:
             return
         attempt = _attempt_of(task)
         if died.cause == "drain":

@@ -18,6 +18,7 @@ from taskq import hosts
 from taskq.errors import QueueError, QueueUnavailable
 from taskq.log import emit
 from taskq.maintenance.burial import Undertaker
+from taskq.maintenance.claims import Claims
 from taskq.maintenance.messages import (
     Born,
     Buried,
@@ -41,6 +42,7 @@ from taskq.task import Status
 PROMOTE_EVERY_S = 0.1
 EXPIRE_EVERY_S = 1.0
 STOPS_EVERY_S = 0.25
+CLAIMS_EVERY_S = 0.05
 REPORT_EVERY_S = 0.5
 FIRE_EVERY_S = 0.2
 PUBLISH_EVERY_S = 10.0
@@ -90,12 +92,14 @@ class Maintenance:
         retention: Mapping[Status, float],
         output_kept_bytes: int = 1 << 16,
         timekeeper: Timekeeper | None = None,
+        claims: Claims | None = None,
         fsync: Callable[[], None] | None = None,
     ) -> None:
         self.inspector = inspector
         self.undertaker = undertaker
         self.seats = seats
         self.reporter = Reporter(inspector, seats, output_kept_bytes)
+        self.claims = claims
         self.pipe = pipe
         self.rhythm = rhythm
         self.retention = retention
@@ -109,6 +113,7 @@ class Maintenance:
             Duty("reap", rhythm.reap_s, self.reap),
             Duty("extend", rhythm.heartbeat_s, self.extend),
             Duty("stops", STOPS_EVERY_S, self.pass_on_stops),
+            *([Duty("free_claims", CLAIMS_EVERY_S, self.free_claims)] if claims is not None else []),
             Duty("progress", REPORT_EVERY_S, self.pass_on_progress),
             Duty("output", REPORT_EVERY_S, self.pass_on_output),
             Duty("promote", PROMOTE_EVERY_S, self.promote),
@@ -178,7 +183,14 @@ class Maintenance:
         for name in {born.queue for born in self.workers.values()}:
             ours = [worker_id for worker_id, born in self.workers.items() if born.queue == name]
             for stop in self.inspector.queue(name).stops(ours):
-                self._tell(StopAttempt(stop.worker_id, stop.task_id, stop.attempt))
+                if self.claims is None or not self.claims.stop(self.workers[stop.worker_id], stop):
+                    self._tell(StopAttempt(stop.worker_id, stop.task_id, stop.attempt))
+        return False
+
+    def free_claims(self) -> bool:
+        """Take back what waits behind a long task in a worker that claims ahead."""
+        if self.claims is not None:
+            self.claims.free(self.workers)
         return False
 
     def pass_on_progress(self) -> bool:

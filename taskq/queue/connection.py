@@ -212,6 +212,10 @@ class Link:
         self.run(action)
         return replies
 
+    def line(self) -> Line:
+        """A new connection for a caller who posts scripts and takes their replies; it connects when something is posted."""
+        return self._lines.another()
+
     def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
         """BLMOVE source destination RIGHT LEFT on a connection of its own: the moved entry, or None after `block_s`.
 

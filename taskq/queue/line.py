@@ -96,6 +96,23 @@ class Line:
         while self.owed:
             yield self._read()
 
+    def know(self, script: Script) -> None:
+        """Make a script known to the server."""
+        self._send(packed(("SCRIPT", "LOAD", script.text)))
+        self._read()
+
+    def post(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
+        """Send a script that the server is expected to know; `take` brings its reply."""
+        self._send(evalsha(script, keys, args))
+
+    def take(self) -> Any:
+        """The reply to what was posted first of what is owed. Blocks. Raises redis-py's errors, NoScriptError among them."""
+        return self._read()
+
+    def has_reply(self) -> bool:
+        """True when `take` would not block. Raises redis-py's errors."""
+        return self.owed > 0 and bool(self._wire.ready())
+
     def drop(self) -> None:
         """Close the connection. In a child of the process that opened it, only the child's copy is closed."""
         self._connection.disconnect()
@@ -132,6 +149,10 @@ class _Wire:
         """The next reply. Raises redis-py's errors, also those that the server answers."""
         return self._connection.read_response()
 
+    def ready(self) -> bool:
+        """True when `read` would not wait for a reply to begin. Raises redis-py's errors."""
+        return bool(self._connection.can_read(0))
+
 
 class _Plain(_Wire):
     """A plain socket, without redis-py between it and us: the kernel keeps the time-out, so that nothing is polled."""
@@ -141,6 +162,7 @@ class _Plain(_Wire):
         self._socket = plain
         self._reader: Any = hiredis.Reader(notEnoughData=Ellipsis)
         self._buffer = bytearray(_READ_BYTES)
+        self._first: Any = Ellipsis
         timeout_s = connection.socket_timeout or 0.0
         limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
         plain.settimeout(None)
@@ -156,13 +178,10 @@ class _Plain(_Wire):
             raise LostError(f"a command could not be sent: {error}") from error
 
     def read(self) -> Any:
-        reader = self._reader
+        reply, self._first = self._first, Ellipsis
         try:
-            while (reply := reader.gets()) is Ellipsis:
-                size = self._socket.recv_into(self._buffer)
-                if size == 0:
-                    raise LostError("the server closed the connection")
-                reader.feed(self._buffer, 0, size)
+            while reply is Ellipsis and (reply := self._reader.gets()) is Ellipsis:
+                self._feed(0)
         except BlockingIOError as error:
             raise LateError("no reply came in time") from error
         except (OSError, hiredis.ProtocolError) as error:
@@ -170,6 +189,26 @@ class _Plain(_Wire):
         if reply.__class__ is hiredis.ReplyError:
             raise self._connection._parser.parse_error(str(reply))
         return reply
+
+    def ready(self) -> bool:
+        if self._first is not Ellipsis:
+            return True
+        try:
+            self._first = self._reader.gets()
+            if self._first is Ellipsis:
+                self._feed(socket.MSG_DONTWAIT)
+                self._first = self._reader.gets()
+        except BlockingIOError:
+            return False
+        except (OSError, hiredis.ProtocolError) as error:
+            raise LostError(f"no reply could be read: {error}") from error
+        return self._first is not Ellipsis
+
+    def _feed(self, flags: int) -> None:
+        size = self._socket.recv_into(self._buffer, 0, flags)
+        if size == 0:
+            raise LostError("the server closed the connection")
+        self._reader.feed(self._buffer, 0, size)
 
 
 def _wire(connection: Any) -> _Wire:
@@ -221,7 +260,12 @@ class Lines:
         if line is not None and not line.owed and line.forks == _forks:
             return line
         self.drop()
-        line = self._own.line = Line(self._connect)
+        line = self._own.line = self.another()
+        return line
+
+    def another(self) -> Line:
+        """A line that is nobody's yet."""
+        line = Line(self._connect)
         self._all.add(line)
         return line
 

@@ -128,8 +128,8 @@ class Queue:
     def claim(self, worker_id: str) -> Attempt | None:
         """The next task, started, without waiting: first what this worker's own list already holds. Raises LeaseLost."""
         while True:
-            reply = self.link.script(load("claim"), self._claim_keys(worker_id), [worker_id])
-            attempt = self._claimed(worker_id, reply)
+            reply = self.link.script(load("claim"), self.claim_keys(worker_id), [worker_id, "0"])
+            attempt = self.claimed(worker_id, reply)
             if reply[0] != b"again":
                 return attempt
 
@@ -157,12 +157,12 @@ class Queue:
     ) -> tuple[Verdict, Attempt | None]:
         """Store the result (JSON text) of an attempt and, if asked, claim the next task in the same trip."""
         args = [worker_id, attempt.id, attempt.attempt, result, "1" if claim_next else "0"]
-        reply = self.link.script(load("complete"), self._complete_keys(worker_id), args)
+        reply = self.link.script(load("complete"), self.complete_keys(worker_id), args)
         verdict = _VERDICTS[reply[0]]
         if not claim_next:
             return verdict, None
         try:
-            return verdict, self.claim(worker_id) if reply[1] == b"again" else self._claimed(worker_id, reply[1:])
+            return verdict, self.claim(worker_id) if reply[1] == b"again" else self.claimed(worker_id, reply[1:])
         except LeaseLost:
             return verdict, None  # what was stored must be told first; the next claim says it again
 
@@ -203,9 +203,12 @@ class Queue:
         reply = self._script("lapsed", "leases", "reaper", args=[_ms(pause_s), BATCH, skip])
         return [(worker.decode(), ms / 1000) for worker, ms in zip(reply[::2], reply[1::2], strict=True)]
 
-    def reap(self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail) -> list[Reaped]:
+    def reap(
+        self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail, blame: bool = True
+    ) -> list[Reaped]:
         """Take back all that a worker holds, BATCH entries at a time: because its process is known to be `dead`, or else
-        only if its lease has ended. `error` and `detail` tell a started task what happened to it. Returns the started ones.
+        only if its lease has ended. The oldest of what it had started is to `blame`, unless that has been dealt with: it
+        counts a crash, is told `error` and `detail`, and is returned. What was claimed ahead goes back as it was.
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
@@ -217,7 +220,7 @@ class Queue:
         taken = BATCH
         while taken == BATCH:
             with self._unanswered.token(f"reap {worker_id}") as token:
-                taken, *rest = self.link.script(load("reap"), keys, [*args, token])
+                taken, *rest = self.link.script(load("reap"), keys, [*args, token, "1" if blame and not moved else "0"])
             moved += [_reaped(rest[i : i + 5]) for i in range(0, len(rest), 5)]
         return moved
 
@@ -252,13 +255,13 @@ class Queue:
         values: Any = self.link.run(lambda client: client.hmget(self.keys.stops, list(worker_ids)))
         found = []
         for worker_id, value in zip(worker_ids, values, strict=True):
-            if value is not None:
-                task_id, attempt, reason = value.decode().split(" ", 2)
+            for line in value.decode().splitlines() if value is not None else ():
+                task_id, attempt, reason = line.split(" ", 2)
                 found.append(Stop(worker_id, task_id, int(attempt), reason))
         return found
 
     def stop_done(self, worker_id: str, task_id: str = "", attempt: int = 0) -> None:
-        """Forget the stop request of a worker: its attempt has ended, and the place that it had is free."""
+        """Forget the request to stop an attempt that has ended, and free its place; without an id all of a worker."""
         self._script("stopped", "stops", "pending", "limits", args=[worker_id, task_id, attempt])
 
     def announce(self) -> None:
@@ -279,13 +282,13 @@ class Queue:
     def _lists() -> tuple[str, str, str]:
         return ("pending", "high", "low")
 
-    def _complete_keys(self, worker_id: str) -> FixedKeys:
+    def complete_keys(self, worker_id: str) -> FixedKeys:
         found = self._completes.get(worker_id)
         if found is None:
-            found = self._completes[worker_id] = FixedKeys((*self._claim_keys(worker_id), self.keys.completed))
+            found = self._completes[worker_id] = FixedKeys((*self.claim_keys(worker_id), self.keys.completed))
         return found
 
-    def _claim_keys(self, worker_id: str) -> FixedKeys:
+    def claim_keys(self, worker_id: str) -> FixedKeys:
         """The same for every claim of a worker, so they are put together once."""
         found = self._claims.get(worker_id)
         if found is None:
@@ -296,7 +299,7 @@ class Queue:
             ))  # fmt: skip
         return found
 
-    def _claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
+    def claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
         if reply[0] == b"lapsed":
             emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
             raise LeaseLost(f"the lease of {worker_id} has lapsed")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+from taskq.maintenance.claims import Busy
 from taskq.maintenance.reports import Held
+from taskq.shelf import Ticket
 from taskq.supervisor.slots import Board
 from taskq.worker.control import State
 
@@ -28,3 +32,16 @@ class BoardView:
         if before is None or after is None or before.serial != after.serial or slot.state is not State.RUNNING:
             return None
         return Held(after.serial, after.task_id, after.attempt, told)
+
+    def busy(self, seat: int) -> Busy | None:
+        """The task that the worker in this seat runs, and since when; None between two attempts."""
+        slot = self.board.slot(seat)
+        running = slot.running()
+        if running is None or slot.state is not State.RUNNING:
+            return None
+        return Busy(running.serial, running.task_id, running.attempt, (time.monotonic_ns() - running.started_ns) / 1e9)
+
+    def tickets(self, seat: int) -> list[Ticket]:
+        """Take the tickets of what this worker has claimed ahead, the oldest first."""
+        shelf = self.board.slot(seat).shelf
+        return shelf.clear() if shelf is not None else []

@@ -36,6 +36,7 @@ from taskq.errors import ExitCode, QueueError, QueueRefused, QueueUnavailable, S
 from taskq.limits import Limits
 from taskq.log import emit
 from taskq.maintenance.burial import Undertaker
+from taskq.maintenance.claims import Claims
 from taskq.maintenance.maintenance import Maintenance, Rhythm
 from taskq.maintenance.schedules import Timekeeper, schedules_of
 from taskq.queue import server
@@ -119,6 +120,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
         defaults=_defaults(service.config),
         recycling=Recycling(max_tasks=pool.max_tasks, max_memory_bytes=pool.max_memory),
         capture=capture,
+        prefetch=pool.prefetch,
     )
     try:
         queue.join(worker_id, service.config.leases.lease, _info(pool_name, pool, service), service.catalog)
@@ -157,6 +159,8 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
         sys.exit(error.exit_code)
     inspector = Inspector(link, prefix=config.redis.prefix)
     leases, retention = config.leases, config.retention
+    view = BoardView(service.board, max(2.0, leases.heartbeat))
+    ahead = any(pool.prefetch > 1 for pool in config.pools.values())
     maintenance = Maintenance(
         inspector,
         Undertaker(
@@ -165,7 +169,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             backoff=config.tasks.defaults.backoff,
             max_crashes=config.tasks.max_crashes,
         ),
-        BoardView(service.board, max(2.0, leases.heartbeat)),
+        view,
         pipe,
         output_kept_bytes=config.tasks.output_max,
         rhythm=Rhythm(heartbeat_s=leases.heartbeat, lease_s=leases.lease, reap_s=leases.reap),
@@ -175,6 +179,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             Status.CANCELLED: retention.cancelled,
         },
         timekeeper=Timekeeper(Schedules(inspector), schedules_of(config, service.registry)),
+        claims=Claims(inspector, view) if ahead else None,
         fsync=partial(fsync_files, service.embedded.data_dir) if service.embedded else None,
     )
     service.board.ready = True

@@ -14,6 +14,7 @@ import time
 
 import msgspec
 
+from taskq.shelf import Shelf
 from taskq.supervisor.words import WORD_BYTES, Word
 from taskq.worker.control import State, StopReason
 
@@ -59,9 +60,10 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Board:
-    """Slots for at most `size` workers at a time, and the flags of the whole service."""
+    """Slots for at most `size` workers at a time, and the flags of the whole service. With `shelves`, workers may claim
+    ahead."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, shelves: bool = False) -> None:
         self.size = size
         flags, slot = ctypes.sizeof(_FlagMemory), ctypes.sizeof(_SlotMemory)
         self._memory = mmap.mmap(-1, flags + size * (slot + WORD_BYTES))
@@ -72,6 +74,7 @@ class Board:
                 _SlotMemory.from_buffer(self._memory, flags + i * slot),
                 Word(self._memory, words + i * WORD_BYTES),
                 self,
+                Shelf() if shelves else None,
             )
             for i in range(size)
         ]
@@ -111,7 +114,8 @@ class Board:
 class Slot:
     """One worker's slot. The first half implements the worker's `Control`, the second half is the supervisor's."""
 
-    def __init__(self, memory: _SlotMemory, word: Word, board: Board) -> None:
+    def __init__(self, memory: _SlotMemory, word: Word, board: Board, shelf: Shelf | None = None) -> None:
+        self.shelf = shelf
         self._memory = memory
         self._word = word
         self._board = board
@@ -180,6 +184,8 @@ class Slot:
     def reset(self) -> None:
         """Make the slot ready for a new worker."""
         ctypes.memset(ctypes.addressof(self._memory), 0, ctypes.sizeof(self._memory))
+        if self.shelf is not None:
+            self.shelf.clear()
 
     @property
     def state(self) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
+from taskq.shelf import Shelf
 from taskq.task import Progress
 
 
@@ -40,7 +41,9 @@ class Reporter(Protocol):
 
 
 class Control(Reporter, Protocol):
-    """A worker's slot: it reports, and it reads what the supervisor wants."""
+    """A worker's slot: it reports, and it reads what the supervisor wants. `shelf` None: nothing is claimed ahead."""
+
+    shelf: Shelf | None
 
     def report(self, state: State) -> None:
         """Say what this worker is doing now."""

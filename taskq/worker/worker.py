@@ -20,12 +20,14 @@ from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, S
 from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.output import Block
+from taskq.queue.ahead import Answer, Completion
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
 from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Progress, Released, Retried, Verdict
 from taskq.typeoptions import Options
+from taskq.worker.ahead import Ahead
 from taskq.worker.capture import Capture
 from taskq.worker.context import Context, logged
 from taskq.worker.control import Control, State
@@ -71,6 +73,7 @@ class Worker:
         defaults: Defaults | None = None,
         recycling: Recycling | None = None,
         capture: Capture | None = None,
+        prefetch: int = 1,
     ) -> None:
         self.worker_id = worker_id
         self.queue = queue
@@ -80,6 +83,8 @@ class Worker:
         self.defaults = defaults or Defaults()
         self.recycling = recycling or Recycling()
         self.capture = capture
+        shelf = control.shelf if prefetch > 1 else None
+        self._ahead = Ahead(queue, worker_id, prefetch - 1, shelf, self._heard) if shelf is not None else None
         self._isolation = Isolation(control, self.defaults.result_max_bytes, capture.flush if capture else lambda: None)
         self.tasks_done = 0
         self._serial = 0
@@ -112,13 +117,19 @@ class Worker:
                     log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
                 return self._leave("drained")
             if attempt is None:
-                self._idle()
-                attempt = self.queue.claim(self.worker_id) or self._wait()
+                attempt = self._next()
                 continue
             attempt = self._work(attempt)
             if attempt is None and self._spent():
                 emit("worker.recycled", message=self._damage or "")
                 return self._leave("recycled")
+
+    def _next(self) -> Attempt | None:
+        attempt = self._ahead.next() if self._ahead else None
+        if attempt is None:
+            self._idle()
+            attempt = self.queue.claim(self.worker_id) or self._wait()
+        return attempt
 
     def _idle(self) -> None:
         self.control.report(State.IDLE)
@@ -156,17 +167,39 @@ class Worker:
         if failpoints.ARMED:
             failpoints.hit("P5", attempt.id)
         self.tasks_done += 1
-        verdict, following = self._settle(attempt, outcome)
-        if failpoints.ARMED:
-            failpoints.hit("P6", attempt.id)
-            failpoints.hit("P7", attempt.id)
-        if verdict is Verdict.STALE:
-            self.queue.reports.count_stale()
-            self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
-        log_settled(attempt, outcome, verdict, time.monotonic() - started, self.defaults.max_crashes)
+        following = self._end(attempt, outcome, started)
         log.set_task()
         self.control.end()
         return following
+
+    def _end(self, attempt: Attempt, outcome: Outcome, started: float) -> Attempt | None:
+        """Settle an attempt that began at `started`; returns the next one when the settle claimed it and was waited for."""
+        verdict, following = None, None
+        if self._ahead is not None and isinstance(outcome, Completed) and not self._ahead.singly():
+            done = Completion(attempt, outcome.result, time.monotonic() - started)
+            self._ahead.complete(done, more=self._wants_more())
+        else:
+            verdict, following = self._settle(attempt, outcome)
+        if failpoints.ARMED:
+            failpoints.hit("P6", attempt.id)
+            failpoints.hit("P7", attempt.id)
+        if verdict is not None:
+            self._settled(attempt, outcome, verdict, time.monotonic() - started)
+        return following
+
+    def _heard(self, answer: Answer) -> None:
+        """A completion that was not waited for has been answered."""
+        if answer.completion is not None and answer.verdict is not None:
+            attempt, result, duration_s = answer.completion
+            log.set_task(**logged(attempt, attempt.trace.trace_id if attempt.trace else None))
+            self._settled(attempt, Completed(result), answer.verdict, duration_s)
+            log.set_task()
+
+    def _settled(self, attempt: Attempt, outcome: Outcome, verdict: Verdict, duration_s: float) -> None:
+        if verdict is Verdict.STALE:
+            self.queue.reports.count_stale()
+            self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
+        log_settled(attempt, outcome, verdict, duration_s, self.defaults.max_crashes)
 
     def _rules(self, attempt: Attempt) -> tuple[Options, Limits]:
         """The options of a type, and the limits of an attempt; most attempts of a type have the same."""
@@ -219,8 +252,7 @@ class Worker:
     def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
         match outcome:
             case Completed(result):
-                more = not self.control.draining() and not self._spent()
-                return self.queue.complete(self.worker_id, attempt, result, claim_next=more)
+                return self.queue.complete(self.worker_id, attempt, result, claim_next=self._wants_more())
             case Retried(delay_s, error, detail):
                 return self.queue.retry(self.worker_id, attempt, delay_s, error, detail), None
             case Failed(error, detail):
@@ -234,6 +266,9 @@ class Worker:
                 self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
                 return Verdict.OK, None
 
+    def _wants_more(self) -> bool:
+        return not self.control.draining() and not self._spent()
+
     def _spent(self) -> bool:
         """True when this process must not run another task."""
         if self._damage is not None:
@@ -243,6 +278,8 @@ class Worker:
         )
 
     def _leave(self, reason: str) -> Ending:
+        if self._ahead is not None:
+            self._ahead.give_back()
         self.queue.link.close_blocking()
         if not self.queue.link.wait_was_cut:
             self.queue.leave(self.worker_id)

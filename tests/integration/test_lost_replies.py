@@ -30,13 +30,14 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operations, Rest
+from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.queue.requests import Request, Requests, answered
 from taskq.queue.schedules import Firing, Schedules
-from taskq.queue.scripts import names
+from taskq.queue.scripts import load, names
 from taskq.queue.selection import Filter, Walk, select
 from taskq.queue.standing import ask
-from taskq.task import NewTask, Priority, Progress, Status, Task
+from taskq.task import Attempt, NewTask, Priority, Progress, Status, Task
 from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
 from tests.integration.steps import (
@@ -102,6 +103,17 @@ def running(queue: Queue) -> Any:
     """The worker runs c."""
     waiting(queue)
     return claim(queue, W)
+
+
+def claim_ahead(queue: Queue) -> Attempt | None:
+    return queue.claimed(W, queue.link.script(load("claim"), queue.claim_keys(W), [W, "1"]))
+
+
+def running_ahead(queue: Queue) -> Any:
+    """The worker runs c and has claimed a."""
+    attempt = running(queue)
+    assert claim_ahead(queue) is not None
+    return attempt
 
 
 def ended(queue: Queue) -> None:
@@ -311,6 +323,8 @@ CASES: Mapping[str, Case] = {
     "extend after a gap": Case(one("extend"), lambda q, _: q.extend(["v"], 60, 30), long_unvisited),
     "lapsed": Case(one("lapsed"), lambda q, _: q.lapsed(30), silent),
     "lapsed after a gap": Case(one("lapsed"), lambda q, _: q.lapsed(30), long_unvisited),
+    "put back": Case(one("put_back"), lambda q, it: put_back(q, W, it.id, it.attempt), running_ahead, forgets=True),
+    "reap of what was claimed ahead": Case(one("reap"), lambda q, _: reap(q, W), running_ahead),
     "reap dead": Case(one("reap"), lambda q, _: reap(q, W), running),
     "reap silent": Case(one("reap"), lambda q, _: reap(q, W, dead=False), silent),
     "reap the last time": Case(one("reap"), lambda q, _: reap(q, W, max_crashes=1), running),

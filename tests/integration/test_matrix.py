@@ -19,6 +19,7 @@ from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
+from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.queue.requests import Request, Requests
 from taskq.queue.schedules import Schedules
@@ -179,6 +180,7 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     **{verb: settle_with(verb) for verb in SETTLES},
     "reap dead": lambda case: reap(case.queue, case.me, dead=True),
     "reap lapsed": reap_lapsed,
+    "put_back": lambda case: put_back(case.queue, case.me, case.task_id, 1),
     "promote": lambda case: case.queue.promote(),
     "expire": lambda case: case.queue.expire(),
     "standing": lambda case: ask(case.queue, Task(id=case.task_id, type="echo", queue="default", status=Status.PENDING)),

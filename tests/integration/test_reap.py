@@ -10,12 +10,13 @@ import msgspec
 import pytest
 
 from taskq.errors import LeaseLost
+from taskq.queue.ahead import Stream
 from taskq.queue.answers import Reaped
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import BATCH, Queue
 from taskq.queue.scripts import Script
-from taskq.task import ErrorDetail, Priority, Status
+from taskq.task import Attempt, ErrorDetail, Priority, Status
 from tests.integration.steps import (
     DETAIL,
     claim,
@@ -243,8 +244,44 @@ def test_two_reapers_move_each_task_once(redis_url: str, prefix: str, queue: Que
     for reaper in reapers:
         reaper.join()
 
-    assert sorted(task.id for task in found) == sorted(task.id for task in tasks)
+    assert len({task.id for task in found}) == len(found) > 0
     assert sorted(entries(queue, queue.keys.pending)) == sorted(task.id for task in tasks)
+
+
+def held(queue: Queue, worker: str, count: int) -> list[Attempt]:
+    """What a worker holds that has claimed so many: it runs the first."""
+    stream, attempts = Stream(queue, worker), [claim(queue, worker)]
+    for _ in range(count - 1):
+        stream.claim()
+        following = stream.answer().following
+        assert following is not None
+        attempts.append(following)
+    stream.close()
+    return attempts
+
+
+def test_only_what_a_dead_worker_ran_counts_a_crash(queue: Queue) -> None:
+    worker = joined(queue)
+    queue.enqueue_many([new() for _ in range(4)])
+    attempts = held(queue, worker, 3)
+
+    found = reap(queue, worker)
+
+    assert [(task.id, task.crashes) for task in found] == [(attempts[0].id, 1)]
+    assert [record(queue, attempt.id).get("crashes", "0") for attempt in attempts] == ["1", "0", "0"]
+    assert entries(queue, queue.keys.pending)[:3] == [attempt.id for attempt in attempts], "the order has changed"
+
+
+def test_nothing_counts_a_crash_where_what_the_worker_ran_was_settled_apart(queue: Queue) -> None:
+    worker = joined(queue)
+    queue.enqueue_many([new() for _ in range(3)])
+    first, *others = held(queue, worker, 3)
+    queue.retry(worker, first, 60, "timed out", DETAIL)
+
+    found = queue.reap(worker, dead=True, max_crashes=1, error="timed out", detail=DETAIL, blame=False)
+
+    assert found == []
+    assert entries(queue, queue.keys.pending)[:2] == [attempt.id for attempt in others]
 
 
 def test_a_reap_and_a_settle_leave_one_final_state(queue: Queue) -> None:

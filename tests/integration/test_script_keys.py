@@ -17,6 +17,7 @@ from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.operations import Action, Kind, Operation, Operations
+from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.queue.requests import Request, Requests
 from taskq.queue.schedules import Schedules
@@ -121,6 +122,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "extend": lambda queue: queue.extend([queue.worker], LEASE_S, PAUSE_S),
     "lapsed": lambda queue: queue.lapsed(PAUSE_S),
     "reap": lambda queue: reap(queue, queue.worker),
+    "put_back": lambda queue: put_back(queue, queue.worker, queue.attempt.id, 1),
     "promote": lambda queue: queue.promote(),
     "expire": lambda queue: queue.expire(),
     "trim": lambda queue: queue.trim(Status.FAILED, 60),

@@ -16,13 +16,23 @@ from taskq.errors import LeaseLost, TaskNotFound
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL
 from taskq.queue.queue import Queue
+from taskq.queue.scripts import load
 from taskq.task import Attempt, NewTask, Priority, Status, Verdict
 from tests.faultproxy import RealServer
 from tests.integration.steps import SETTLES, lapse, reap
 
 LONG_S = 3600
 AFTER = dict(zip(SETTLES, (Status.COMPLETED, Status.SCHEDULED, Status.FAILED, Status.PENDING, Status.PENDING), strict=True))
-WORKER_VERBS = ("claim", *["move_without_a_reply"] * 3, "lapse", "reap_silent", "reap_dead", "reap_dead", "leave")
+WORKER_VERBS = (
+    "claim",
+    "claim_ahead",
+    *["move_without_a_reply"] * 3,
+    "lapse",
+    "reap_silent",
+    "reap_dead",
+    "reap_dead",
+    "leave",
+)
 TASK_VERBS = ("enqueue_again", "cancel", "cancel", "delete", "requeue", "requeue", "promote", "promote", "trim")
 VERBS = (*["claim", "enqueue"] * 4, *WORKER_VERBS, *AFTER, *AFTER, *TASK_VERBS, "join", "trouble")
 SETS = (Status.SCHEDULED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
@@ -76,6 +86,18 @@ class Model:
             self.stray[id_] -= 1
         return None
 
+    def claim_ahead(self, worker: str) -> str | None:
+        """The id of what is started beside whatever the worker holds."""
+        waiting = next((waiting for waiting in self.waiting.values() if waiting), None)
+        if waiting is None:
+            return None
+        id_ = waiting.pop(0)
+        task = self.records[id_]
+        task.update(status=Status.PROCESSING, worker_id=worker, settled=None, attempt=task["attempt"] + 1)
+        self.touched.add(id_)
+        self.held[worker].append(id_)
+        return id_
+
     def settle(self, worker: str, attempt: Attempt, verb: str) -> Verdict:
         task = self.records.get(attempt.id, NO_RECORD)
         if (task["worker_id"], task["attempt"]) != (worker, attempt.attempt):
@@ -89,19 +111,24 @@ class Model:
         return Verdict.OK
 
     def reap(self, worker: str, max_crashes: int) -> list[tuple[Any, ...]]:
-        answer = []
+        """Of what was started the oldest counts a crash, and comes to lie before all others."""
+        ran = None
         while self.held[worker]:
-            id_ = self.held[worker].pop(0)
+            id_ = self.held[worker].pop()
             task = self.records.get(id_, NO_RECORD)
-            if task["status"] is Status.PENDING:
+            if task["status"] is Status.PROCESSING and task["worker_id"] == worker:
+                if ran is not None:
+                    self.move(ran["id"], Status.PENDING, "reap", at_head=True)
+                ran = task
+            elif task["status"] is Status.PENDING:
                 self.move(id_, Status.PENDING, "reap", at_head=True)
-            elif task["status"] is Status.PROCESSING and task["worker_id"] == worker:
-                task["crashes"] += 1
-                self.move(id_, Status.PENDING if task["crashes"] < max_crashes else Status.FAILED, "reap", at_head=True)
-                answer.append((id_, task["attempt"], task["status"], task["crashes"], "echo"))
             else:
                 self.stray[id_] -= 1
-        return answer
+        if ran is None:
+            return []
+        ran["crashes"] += 1
+        self.move(ran["id"], Status.PENDING if ran["crashes"] < max_crashes else Status.FAILED, "reap", at_head=True)
+        return [(ran["id"], ran["attempt"], ran["status"], ran["crashes"], "echo")]
 
     def withdraw(self, id_: str, reason: str) -> None:
         """Take a task out of the list that it is in, unless a worker has it that has left."""
@@ -114,7 +141,8 @@ class Model:
         for place in found[:1]:
             remove(place, id_)
         if task["status"] is Status.PROCESSING:
-            self.stops[task["worker_id"]] = f"{id_} {task['attempt']} {reason}"
+            asked = [self.stops[task["worker_id"]]] if task["worker_id"] in self.stops else []
+            self.stops[task["worker_id"]] = "\n".join([*asked, f"{id_} {task['attempt']} {reason}"])
 
 
 class Machine(RuleBasedStateMachine):
@@ -187,6 +215,17 @@ class Machine(RuleBasedStateMachine):
         else:
             with pytest.raises(LeaseLost):
                 self.queue.claim(worker)
+
+    def claim_ahead(self, worker: str) -> None:
+        reply = self.queue.link.script(load("claim"), self.queue.claim_keys(worker), [worker, "1"])
+        if not self.model.leases[worker]:
+            assert reply == [b"lapsed"]
+            return
+        expected = self.model.claim_ahead(worker)
+        attempt = self.queue.claimed(worker, reply)
+        assert (attempt and attempt.id) == expected
+        if attempt is not None:
+            self.attempts.append((worker, attempt))
 
     def claimed(self, worker: str, attempt: Attempt | None) -> None:
         expected = self.model.claim(worker) if self.model.leases[worker] else None

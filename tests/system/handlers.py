@@ -97,6 +97,14 @@ def holds_gil() -> None:
     ctypes.PyDLL(None).sleep(60)
 
 
+@task("hold.until")
+def hold_until(path: str) -> None:
+    """Holds the GIL, but for the blink of a look, until there is such a file."""
+    hold = ctypes.PyDLL(None).usleep
+    while not Path(path).exists():
+        hold(20_000)
+
+
 @task("regex", timeout="500ms", max_retry=0)
 def regex() -> None:
     re.match(r"(a+)+$", "a" * 64 + "b")

@@ -147,7 +147,7 @@ tasks:
   max_crashes: 100
   defaults: {timeout: 0, max_retry: 1000, memory_limit: 512MiB, backoff: {first: 0.5, factor: 1.5, max: 1h30m, jitter: 1}}
 pools:
-  images: {queue: 2024, workers: 1024, max_tasks: 10, max_memory: "1024", nice: -20, drain: 7d}
+  images: {queue: 2024, workers: 1024, max_tasks: 10, max_memory: "1024", prefetch: 64, nice: -20, drain: 7d}
 leases: {heartbeat: 1, lease: 3, reap: 0.5}
 retention: {completed: 0, failed: "30", cancelled: 1m}
 logging: {level: DEBUG, format: console}
@@ -166,7 +166,7 @@ logging: {level: DEBUG, format: console}
     assert config.tasks.defaults.memory_limit == 536_870_912
     assert config.tasks.defaults.backoff == Backoff(first=0.5, factor=1.5, max=5400, jitter=1)
     assert config.pools == {
-        "images": Pool(queue="2024", workers=1024, max_tasks=10, max_memory=1024, nice=-20, drain=604_800)
+        "images": Pool(queue="2024", workers=1024, max_tasks=10, max_memory=1024, prefetch=64, nice=-20, drain=604_800)
     }
     assert (config.leases.heartbeat, config.leases.lease, config.leases.reap) == (1, 3, 0.5)
     assert (config.retention.completed, config.retention.failed, config.retention.cancelled) == (0, 30, 60)

@@ -18,7 +18,7 @@ SECTIONS = "redis, api, tasks, pools, schedules, leases, retention, logging"
 API_KEYS = (
     "listen, processes, threads, connections, max_body, max_batch_body, allow_unauthenticated, tokens_file, open, hosts"
 )
-POOL_KEYS = "queue, workers, max_tasks, max_memory, nice, drain"
+POOL_KEYS = "queue, workers, max_tasks, max_memory, prefetch, nice, drain"
 NAME = "a name of 1 to 128 letters, digits, _ . or -"
 ADDRESS = "an address such as 127.0.0.1:8080 or [::1]:8080"
 URL = (
@@ -168,6 +168,7 @@ def test_a_fault_names_the_variable(faults: Faults, name: str, value: str, expec
         ("tasks.defaults.backoff.jitter", "on", "a number from 0 to 1", "true"),
         ("pools.default.queue", "'{q}'", NAME, "'{q}'"),
         ("pools.default.max_tasks", "-1", "an integer of 0 or more", "-1"),
+        ("pools.default.prefetch", "0", "an integer from 1 to 64", "0"),
         ("pools.default.nice", "20", "an integer from -20 to 19", "20"),
         ("logging.level", "warn", "one of debug, info, warning, error", "'warn'; did you mean warning?"),
         ("logging.format", "xml", "one of json, console", "'xml'"),

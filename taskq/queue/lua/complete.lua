@@ -16,7 +16,7 @@
 -- ARGV[2] id
 -- ARGV[3] attempt
 -- ARGV[4] result as JSON
--- ARGV[5] claim_next: '1' or '0'
+-- ARGV[5] claim_next: '1', 'ahead' for another one although its list holds more, or '0'
 -- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
@@ -36,7 +36,7 @@ if verdict == 'ok' then
   wake(id, awaited)
 end
 verdict = verdict == 'stale' and 'stale' or 'ok'
-if claim_next == '1' then
-  return {verdict, unpack(claim())}
+if claim_next ~= '0' then
+  return {verdict, unpack(claim(claim_next == 'ahead'))}
 end
 return {verdict}

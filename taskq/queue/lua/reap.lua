@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- reap: takes back what a dead or silent worker holds. A claim that was never started goes back uncounted; a started
--- task counts one crash and goes back to the head of its queue, or fails at the crash limit.
+-- reap: takes back what a dead or silent worker holds. A claim that was never started goes back uncounted; of the started
+-- ones, the oldest is what the worker ran: it counts one crash and goes back to the head of its queue, or fails at the crash
+-- limit. The others had been claimed ahead and go back uncounted.
 -- KEYS[1] pending
 -- KEYS[2] high
 -- KEYS[3] low
@@ -21,14 +22,16 @@
 -- ARGV[5] detail of the error as JSON
 -- ARGV[6] most: entries to move
 -- ARGV[7] token of this call, the same when it is repeated
--- RETURNS how many entries were taken from the list, then for each started task that was moved: id, attempt, 'pending' or 'failed', crashes, type
+-- ARGV[8] blame: '1', or '0' when what the worker ran has been dealt with already
+-- RETURNS how many entries were taken from the list, then of the task that counts a crash: id, attempt, 'pending' or 'failed', crashes,
+--         type
 local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local failed, paused, limits, reply_prefix, stats = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local stops, counters = KEYS[12], KEYS[13]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local most, token = tonumber(ARGV[6]), ARGV[7]
+local most, token, blame = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local verb = 'reap'
--- include now aside ring push room park wake tally crash vacate told gone lapse
+-- include now aside ring push room park back wake tally crash vacate told gone lapse
 local before = told_before()
 if before then
   return before
@@ -37,13 +40,9 @@ if not lease_over(mode == 'dead') then
   return {0}
 end
 
-local taken = 0
-while taken < most do
-  local id = redis.call('RPOP', processing)
-  if not id then
-    break
-  end
-  taken = taken + 1
+local ids, ran = redis.call('LRANGE', processing, -most, -1), nil
+redis.call('LTRIM', processing, 0, -#ids - 1)
+for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie at the very head
   local key = task_prefix .. id
   local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
   if id == BELL then
@@ -51,11 +50,17 @@ while taken < most do
   elseif record[1] == 'pending' then
     give_back(id, key, record)
   elseif record[1] == 'processing' and record[2] == worker_id then
-    count_crash(id, key, record)
+    if ran then
+      give_back(unpack(ran))
+    end
+    ran = {id, key, record}
   else
     dropped(id) -- withdrawn meanwhile, or unreadable
   end
 end
+if ran then
+  (blame == '1' and count_crash or give_back)(unpack(ran))
+end
 vacate(worker_id)
-local reply = {taken, unpack(moved)}
-return taken > 0 and tell(reply) or reply
+local reply = {#ids, unpack(moved)}
+return #ids > 0 and tell(reply) or reply

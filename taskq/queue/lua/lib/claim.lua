@@ -2,16 +2,21 @@
 -- high, normal, low; Needs: take, start, ring, overdue, limiting, high, low, processing,
 -- leases, worker_id, now. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
 -- meanwhile.
+-- `ahead`: another one, although its list holds some. Where types have limits, which count what runs and not what is claimed,
+-- nobody claims ahead: {'again'}.
 local DROPS = 200
 
-local function claim()
+local function claim(ahead)
   local lease = redis.call('ZSCORE', leases, worker_id)
   if not lease or tonumber(lease) <= now then
     return {'lapsed'}
   end
+  if ahead and limited then
+    return {'again'}
+  end
   local rung = false
   for _ = 1, DROPS do
-    local id = redis.call('LINDEX', processing, -1) or take()
+    local id = not ahead and redis.call('LINDEX', processing, -1) or take()
     if not id then
       return with_expired({'idle'})
     end

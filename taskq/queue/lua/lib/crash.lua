@@ -1,15 +1,7 @@
--- What becomes of a claim whose worker or own process is gone. Needs: push, park, wake, tally, failed, verb, max_crashes, err, detail, now.
+-- What becomes of a claim whose worker or own process is gone. Needs: back, wake, tally, failed, verb, max_crashes, err, detail,
+-- now.
 -- `moved` collects the reply.
 local moved = {}
-
-local function give_back(id, key, record)
-  redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', now, 'updated_at', now)
-  if record[8] then -- its turn among those of its limited type
-    park(id, record[5], score_of(record[3], record[8]))
-  else
-    push(record[3], id, true)
-  end
-end
 
 local function count_crash(id, key, record)
   local crashes = (tonumber(record[6]) or 0) + 1

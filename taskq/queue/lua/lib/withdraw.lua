@@ -20,7 +20,8 @@ local function withdraw(id, record, reason)
   elseif status == 'processing' then
     if worker_id and attempt then
       redis.call('LREM', processing_prefix .. worker_id, 1, id)
-      redis.call('HSET', stops, worker_id, id .. ' ' .. attempt .. ' ' .. reason)
+      local asked, line = redis.call('HGET', stops, worker_id), id .. ' ' .. attempt .. ' ' .. reason
+      redis.call('HSET', stops, worker_id, asked and asked .. '\n' .. line or line)
     end
   elseif status == 'scheduled' then
     redis.call('ZREM', scheduled, id)

@@ -1,0 +1,10 @@
+-- Puts a claim back at the head of the list from which it came. Needs: push, park, verb, now.
+-- Of `record` the third is the priority, the fifth the type, the eighth its turn.
+local function give_back(id, key, record)
+  redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', now, 'updated_at', now)
+  if record[8] then -- its turn among those of its limited type
+    park(id, record[5], score_of(record[3], record[8]))
+  else
+    push(record[3], id, true)
+  end
+end

@@ -1,0 +1,31 @@
+"""Claims that somebody took from a worker which holds more than it runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from taskq.queue.queue import Queue
+from taskq.queue.scripts import load
+
+
+class PutBack(NamedTuple):
+    """A task that is pending again."""
+
+    id: str
+    attempt: int
+    type: str
+
+
+def put_back(queue: Queue, worker_id: str, task_id: str, attempt: int) -> list[PutBack]:
+    """Put back what a worker has started beside the attempt that it runs, in its order; nothing is counted.
+
+    The caller must have made sure that the worker begins none of it while it runs that attempt; once that has ended, this
+    does nothing. Safe to repeat. Raises QueueUnavailable or QueueRefused.
+    """
+    keys = queue.keys
+    names = [keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.task_prefix, keys.paused, keys.limits]
+    reply = queue.link.script(load("put_back"), names, [worker_id, task_id, attempt])
+    return [
+        PutBack(reply[at].decode(), int(reply[at + 1]), reply[at + 2].decode("utf-8", "replace"))
+        for at in range(0, len(reply), 3)
+    ]

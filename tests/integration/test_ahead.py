@@ -1,0 +1,304 @@
+"""Claims ahead of need: no task waits behind a long one, is lost, or runs twice for being claimed early."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.errors import LeaseLost
+from taskq.limits import Limit
+from taskq.maintenance.claims import LONG_S, Busy, Claims
+from taskq.maintenance.messages import Born
+from taskq.queue.ahead import Answer, Completion
+from taskq.queue.inspect import Inspector
+from taskq.queue.putback import put_back
+from taskq.queue.queue import Queue
+from taskq.shelf import Shelf, Ticket
+from taskq.task import Attempt, Status, Verdict
+from taskq.worker.ahead import Ahead
+from tests.integration.steps import entries, joined, lapse, new, record, status
+
+MOST = 8
+
+
+class Worker:
+    """A worker's side of claiming ahead, without a process: it claims, "runs" and completes."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.id = joined(queue)
+        self.shelf = Shelf()
+        self.verdicts: list[tuple[str, Verdict | None]] = []
+        self.ahead = Ahead(queue, self.id, MOST, self.shelf, self.heard)
+        self.ran: list[str] = []
+
+    def heard(self, answer: Answer) -> None:
+        assert answer.completion is not None
+        self.verdicts.append((answer.completion.attempt.id, answer.verdict))
+
+    def next(self) -> Attempt | None:
+        return self.ahead.next() or self.queue.claim(self.id)
+
+    def run(self, attempt: Attempt, *, more: bool = True) -> None:
+        self.ran.append(attempt.id)
+        if self.ahead.singly():
+            verdict, _ = self.queue.complete(self.id, attempt, b"1")
+            self.verdicts.append((attempt.id, verdict))
+        else:
+            self.ahead.complete(Completion(attempt, b"1", 0.0), more=more)
+
+    def run_all(self) -> None:
+        while (attempt := self.next()) is not None:
+            self.run(attempt)
+
+    def run_until_claimed_ahead(self) -> Attempt:
+        """Run tasks until others are started that wait here; returns the one to run now."""
+        for _ in range(4 * MOST):
+            attempt = self.next()
+            assert attempt is not None
+            if len(entries(self.queue, self.queue.keys.processing(self.id))) >= 4:
+                return attempt
+            self.run(attempt)
+        pytest.fail("nothing was claimed ahead")
+
+    def waiting(self) -> list[str]:
+        """What is claimed and does not run, the oldest first."""
+        return entries(self.queue, self.queue.keys.processing(self.id))[1:]
+
+
+@pytest.fixture
+def worker(queue: Queue) -> Iterator[Worker]:
+    made = Worker(queue)
+    yield made
+    with contextlib.suppress(LeaseLost):
+        made.ahead.give_back()
+    made.shelf.close()
+
+
+@pytest.fixture
+def other(queue: Queue) -> Iterator[Worker]:
+    made = Worker(queue)
+    yield made
+    with contextlib.suppress(LeaseLost):
+        made.ahead.give_back()
+    made.shelf.close()
+
+
+def enqueued(queue: Queue, count: int = 50) -> list[str]:
+    tasks = [new() for _ in range(count)]
+    queue.enqueue_many(tasks)
+    return [task.id for task in tasks]
+
+
+class Seen:
+    """What maintenance sees of one worker: the attempts that it runs, look by look, the last one for ever."""
+
+    def __init__(self, shelf: Shelf, *runs: Attempt | None, for_s: float = 2 * LONG_S) -> None:
+        self._shelf = shelf
+        self._runs = list(runs)
+        self._for_s = for_s
+
+    def busy(self, _seat: int) -> Busy | None:
+        attempt = self._runs.pop(0) if len(self._runs) > 1 else self._runs[0]
+        return Busy(hash(attempt.id), attempt.id, attempt.attempt, self._for_s) if attempt else None
+
+    def tickets(self, _seat: int) -> list[Ticket]:
+        return self._shelf.clear()
+
+
+def test_every_task_runs_once_and_in_order(queue: Queue, worker: Worker) -> None:
+    ids = enqueued(queue)
+
+    worker.run_all()
+
+    assert worker.ran == ids
+    assert worker.verdicts == [(task_id, Verdict.OK) for task_id in ids]
+    assert {status(queue, task_id) for task_id in ids} == {Status.COMPLETED}
+
+
+def test_never_more_is_claimed_than_is_allowed(queue: Queue, worker: Worker) -> None:
+    enqueued(queue)
+    held = []
+    while (attempt := worker.next()) is not None:
+        worker.run(attempt)
+        held.append(len(entries(queue, queue.keys.processing(worker.id))))
+
+    assert 4 <= max(held) <= MOST + 1
+
+
+def test_what_waits_behind_a_long_task_goes_back_to_the_head(
+    queue: Queue, inspector: Inspector, worker: Worker, other: Worker
+) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    waiting = worker.waiting()
+    claims = Claims(inspector, Seen(worker.shelf, running))
+
+    claims.free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert entries(queue, queue.keys.processing(worker.id)) == [running.id]
+    assert entries(queue, queue.keys.pending) == ids[ids.index(running.id) + 1 :], "the order has changed"
+    other.run_all()
+    worker.run(running)
+    worker.run_all()
+    assert sorted(worker.ran + other.ran) == sorted(ids), "a task ran twice, or never"
+    assert {verdict for _, verdict in worker.verdicts + other.verdicts} == {Verdict.OK}
+    assert {record(queue, task_id).get("retries", "0") for task_id in waiting} == {"0"}
+
+
+def test_nothing_is_taken_from_a_worker_whose_task_is_short(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    waiting = worker.waiting()
+
+    Claims(inspector, Seen(worker.shelf, running, for_s=LONG_S / 2)).free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert worker.waiting() == waiting
+
+
+def test_a_worker_that_has_gone_on_is_left_alone(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    """Its next task has begun while the tickets were taken; the server does not know yet that the one before ended."""
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    following = worker.next()
+    claims = Claims(inspector, Seen(worker.shelf, running, following))
+
+    claims.free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert following is not None
+    worker.run(running)
+    worker.run(following)
+    worker.run_all()
+    assert sorted(worker.ran) == sorted(ids)
+    assert {verdict for _, verdict in worker.verdicts} == {Verdict.OK}
+
+
+def test_what_is_put_back_too_late_is_the_workers_again(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    worker.shelf.clear()
+    worker.run(running)
+    following = worker.next()
+    assert following is not None
+
+    assert put_back(queue, worker.id, running.id, running.attempt) == []
+
+    worker.run(following)
+    worker.run_all()
+    assert sorted(worker.ran) == sorted(ids)
+    assert {verdict for _, verdict in worker.verdicts} == {Verdict.OK}
+
+
+def test_tickets_of_another_worker_in_the_same_seat_free_nothing(
+    queue: Queue, inspector: Inspector, worker: Worker, other: Worker
+) -> None:
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    waiting = worker.waiting()
+    other.shelf.lay(Ticket(1, other.id))
+
+    Claims(inspector, Seen(other.shelf, running)).free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert worker.waiting() == waiting
+
+
+def test_a_worker_gives_back_what_died_with_whoever_took_it(queue: Queue, worker: Worker) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    lost = worker.shelf.clear()
+
+    worker.run(running, more=False)
+    worker.run_all()
+
+    assert lost
+    assert sorted(worker.ran) == sorted(ids)
+    assert {status(queue, task_id) for task_id in ids} == {Status.COMPLETED}
+
+
+def test_a_task_that_is_cancelled_while_it_waits_never_begins(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    first, second, *_ = worker.waiting()
+    claims = Claims(inspector, Seen(worker.shelf, running))
+
+    assert queue.cancel(first) is Status.PROCESSING
+    assert queue.cancel(second) is Status.PROCESSING
+    stops = queue.stops([worker.id])
+    assert [stop.task_id for stop in stops] == [first, second]
+
+    assert claims.stop(Born(worker.id, queue.name, 0), stops[0])
+    assert queue.stops([worker.id]) == stops[1:]
+    assert claims.stop(Born(worker.id, queue.name, 0), stops[1])
+    worker.run(running)
+    worker.run_all()
+    assert sorted(worker.ran) == sorted(set(ids) - {first, second})
+    assert {status(queue, task_id) for task_id in (first, second)} == {Status.CANCELLED}
+    assert queue.stops([worker.id]) == []
+
+
+def test_a_running_task_that_is_cancelled_is_not_on_the_shelf(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    queue.cancel(running.id)
+    stop = queue.stops([worker.id])[0]
+
+    assert not Claims(inspector, Seen(worker.shelf, running)).stop(Born(worker.id, queue.name, 0), stop)
+    assert queue.stops([worker.id]) == [stop], "the request must stay until the attempt has stopped"
+
+
+@pytest.mark.parametrize("when", ["before a completion", "before an answer"])
+def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker, when: str) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    if when == "before an answer":
+        worker.run(running)
+    for client in queue.link.redis.client_list(_type="normal"):
+        if client["cmd"] == "evalsha":
+            queue.link.redis.client_kill_filter(_id=client["id"])
+    if when == "before a completion":
+        worker.run(running)
+
+    worker.run_all()
+
+    assert worker.ran == ids
+    assert [task_id for task_id, _ in worker.verdicts] == ids
+    assert {status(queue, task_id) for task_id in ids} == {Status.COMPLETED}
+    assert {record(queue, task_id)["attempt"] for task_id in ids} == {"1"}
+
+
+def test_a_worker_whose_lease_has_lapsed_ends_when_it_hears_of_it(queue: Queue, worker: Worker) -> None:
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    known = {*worker.ran, running.id, *worker.waiting()}
+    lapse(queue, worker.id)
+    worker.run(running)
+
+    with pytest.raises(LeaseLost):
+        worker.run_all()
+
+    assert set(worker.ran) <= known, "something was claimed without a lease"
+
+
+def test_nothing_is_claimed_ahead_where_types_have_limits(queue: Queue, worker: Worker) -> None:
+    queue.link.redis.hset(queue.keys.limits, "echo", Limit(max_concurrent=1).stored)
+    ids = enqueued(queue, 10)
+    held = []
+    while (attempt := worker.next()) is not None:
+        held.append(len(entries(queue, queue.keys.processing(worker.id))))
+        worker.run(attempt)
+
+    assert worker.ran == ids
+    assert set(held) == {1}
+
+
+def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    worker.run(running, more=False)
+
+    worker.ahead.give_back()
+
+    assert entries(queue, queue.keys.processing(worker.id)) == []
+    assert entries(queue, queue.keys.pending) == [task_id for task_id in ids if task_id not in worker.ran]
