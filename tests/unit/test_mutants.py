@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutants import MUTATIONS, ROOT, Misfit, Mutation
+from tests.mutants.__main__ import MUTATIONS, ROOT
+from tests.mutants.mutation import Misfit, Mutation
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)

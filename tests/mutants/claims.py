@@ -1,0 +1,187 @@
+"""Mutations of who may claim, start and settle what, and of what a death does."""
+
+from __future__ import annotations
+
+from tests.mutants.mutation import lua, python
+
+FENCE = [
+    lua("fence: worker not compared", "lib/fence", "record[2] ~= worker_id or ", "", "fence"),
+    lua("fence: attempt not compared", "lib/fence", " or record[3] ~= attempt then", " then", "fence"),
+    lua("fence: worker's list not looked at", "lib/fence", "1, id) == 1 then", "1, id) >= 0 then", "mutant_gaps"),
+    lua("settle: repeat refused", "lib/fence", "== verb and 'repeat' or 'stale'", "== verb and 'stale' or 'stale'", "fence"),
+    lua("settle: repeat performed again", "lib/fence", "and 'repeat' or", "and 'ok' or", "fence"),
+    lua(
+        "answer: forgotten when its reply was lost",
+        "lib/told",
+        "return told and cjson.decode(told)",
+        "return nil",
+        "lost_replies",
+    ),
+    lua("overlap: not looked for", "fire", "overlap == 'skip' and overlaps()", "false", "fire"),
+    lua("overlap: only the newest task counts", "lib/recent", "ids[#ids + 1] = other", "ids[2] = nil", "fire"),
+    lua("answer: of a tick forgotten", "fire", "note_asked(outcome)", "", "lost_replies"),
+    lua("withdraw: claim left in its list", "lib/withdraw", "claimer, 1, id) == 1", "'', 1, id) == 1", "cancel"),
+    lua("settle: another verb taken for a repeat", "lib/fence", "'settled') == verb and", "'settled') and", "fence"),
+]
+
+ATTEMPTS = [
+    lua("attempt: the end of the one before left", "lib/start", "if record[13] then", "if false then", "claim"),
+    lua("attempt: the error of one before left", "complete", "if erred then", "if false then", "complete"),
+    lua("attempt: not counted by start", "lib/start", "attempt = attempt + 1", "attempt = 1", "claim", "fence"),
+    lua(
+        "attempt: counted again by a repeated start",
+        "lib/start",
+        "if record[2] == 'pending' then",
+        "if record[2] == 'pending' or record[3] == worker_id then",
+        "claim",
+    ),
+    lua("attempt: without the trace of its task", "lib/start", "record[14] and (record[11] or '')", "false and ''", "trace"),
+    lua("attempt: reset by requeue", "requeue", "'crashes', 0,", "'crashes', 0, 'attempt', 0,", "requeue"),
+    lua(
+        "attempt: reset by reap",
+        "lib/back",
+        "'settled', verb, 'ready_at'",
+        "'attempt', 0, 'settled', verb, 'ready_at'",
+        "reap",
+    ),
+    lua("retry: not counted", "retry", "redis.call('HINCRBY', key, 'retries', 1)", "", "retry"),
+    lua(
+        "release: counted as a crash",
+        "release",
+        "    push(record[1], id, true)",
+        "    redis.call('HINCRBY', key, 'crashes', 1)\n    push(record[1], id, true)",
+        "release",
+    ),
+    lua("crash: of an attempt that was overtaken", "crash", "if verdict == 'ok' then", "if true then", "crash"),
+    lua("progress: of an attempt that was overtaken", "lib/holds", " or record[3] ~= attempt then", " then", "progress"),
+]
+
+LEASES = [
+    lua("claim: lease not looked at", "lib/claim", "if not lease or tonumber(lease) <= now then", "if false then", "claim"),
+    lua("join: lapsed lease revived", "join", "leases, 'NX', now", "leases, now", "join"),
+    lua(
+        "extend: lapsed lease revived", "extend", "if ends_at and tonumber(ends_at) > now then", "if ends_at then", "extend"
+    ),
+    lua("gap: held against leases", "lib/gap", "if gap > pause or", "if", "extend"),
+    lua("gap: clock put back not noticed", "lib/gap", " or gap < 0 then", " then", "clock"),
+    lua("gap: lapsed leases revived", "lib/gap", "gap < 0 and '-inf' or last", "'-inf'", "extend"),
+    lua(
+        "reap: lease not looked at",
+        "lib/lapse",
+        "elseif ends_at and tonumber(ends_at) > now then",
+        "elseif false then",
+        "reap",
+    ),
+    lua(
+        "leave: worker forgotten with what it holds",
+        "leave",
+        "if redis.call('LLEN', processing) > 0 then",
+        "if false then",
+        "join",
+    ),
+    python(
+        "extend: worker that nobody vouches for",
+        "maintenance/maintenance",
+        " and self.seats.alive(born.seat)]",
+        "]",
+        "mutant_gaps",
+    ),
+]
+
+REAP = [
+    lua(
+        "reap: claim that was not started counted as a crash",
+        "reap",
+        "elseif record[1] == 'pending' then\n    give_back(",
+        "elseif record[1] == 'pending' then\n    count_crash(",
+        "reap",
+    ),
+    lua("reap: crash limit ignored", "lib/crash", "if crashes < max_crashes then", "if true then", "reap"),
+    lua("reap: task given back at the tail", "lib/back", "push(record[3], id, true)", "push(record[3], id, false)", "reap"),
+    lua("reap: task of another worker given back", "reap", " and record[2] == worker_id then", " then", "reap"),
+    lua("reap: bell kept", "reap", "if id == BELL then\n    ring()", "if id == BELL then\n    -- dropped", "bell", "reap"),
+    lua(
+        "reap: lease kept by a worker that is known to be dead",
+        "lib/lapse",
+        "    redis.call('ZADD', leases, 'XX', 'LT', now, worker_id)\n",
+        "",
+        "mutant_gaps",
+    ),
+    python(
+        "reap: silent worker forgotten at once",
+        "maintenance/maintenance",
+        "if ago_s > LINGER_S:",
+        "if True:",
+        "mutant_gaps",
+    ),
+    python(
+        "bury: drain counted as a crash",
+        "maintenance/burial",
+        '("timeout", "memory", "drain")',
+        '("timeout", "memory")',
+        "mutant_gaps",
+    ),
+    python(
+        "bury: time limit counted as a crash",
+        "maintenance/burial",
+        '("timeout", "memory", "drain")',
+        '("memory", "drain")',
+        "mutant_gaps",
+    ),
+    python(
+        "bury: rest of the list left behind",
+        "maintenance/burial",
+        "        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)\n",
+        "",
+        "mutant_gaps",
+    ),
+]
+
+AHEAD = [
+    lua(
+        "ahead: what waited blamed for a death",
+        "reap",
+        "      give_back(unpack(ran))",
+        "      count_crash(unpack(ran))",
+        "reap",
+    ),
+    lua("ahead: blamed though dealt with", "reap", "blame == '1' and count_crash", "true and count_crash", "reap"),
+    lua("ahead: claimed where types have limits", "lib/claim", "if ahead and limited then", "if false then", "ahead"),
+    lua(
+        "ahead: put back after the task has ended",
+        "put_back",
+        "if not redis.call('LPOS', processing, running) or",
+        "if",
+        "ahead",
+    ),
+    lua(
+        "ahead: one stop request in place of another",
+        "lib/withdraw",
+        "asked and asked .. '\\n' .. line or line",
+        "line",
+        "ahead",
+    ),
+    lua("ahead: all stop requests forgotten at once", "stopped", "if left ~= '' then", "if false then", "ahead"),
+    python(
+        "ahead: claims begun without their ticket",
+        "worker/ahead",
+        "if ticket is None or ticket.number != number:",
+        "if False:",
+        "ahead",
+    ),
+    python("ahead: worker that went on robbed", "maintenance/claims", "after.serial != busy.serial or ", "", "ahead"),
+    python(
+        "ahead: tickets of a stranger taken for ours",
+        "maintenance/claims",
+        "ticket.worker_id != worker_id",
+        "False",
+        "ahead",
+    ),
+    python(
+        "ahead: completions forgotten with the connection",
+        "queue/ahead",
+        "        for done in left:\n",
+        "        for done in left[:0]:\n",
+        "ahead",
+    ),
+]
