@@ -187,10 +187,16 @@ def _moving(stats: str, now: Now) -> list[str]:
 def _at_once(inspector: Inspector, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
     """Hashes as they are at one moment: a fold in between would be seen twice, or not at all."""
 
-    def action(client: Any) -> list[dict[bytes, bytes]]:
-        pipe = client.pipeline(transaction=True)
-        for key in keys:
-            pipe.hgetall(key)
-        return list(pipe.execute())
+    def read(*, transaction: bool) -> list[dict[bytes, bytes]]:
+        def action(client: Any) -> list[dict[bytes, bytes]]:
+            pipe = client.pipeline(transaction=transaction)
+            for key in keys:
+                pipe.hgetall(key)
+            return list(pipe.execute())
 
-    return inspector.link.run(action)
+        return inspector.link.run(action)
+
+    try:
+        return read(transaction=True)
+    except QueueFull:  # Redis 7.0 then refuses every transaction, but also every fold
+        return read(transaction=False)
