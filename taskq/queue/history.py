@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from taskq.errors import QueueFull
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
-from taskq.queue.stats import OUTCOMES
+from taskq.queue.stats import OUTCOMES, hashes_at_once
 from taskq.task import Status
 
 MINUTE_S = 60
@@ -121,7 +121,7 @@ def growth(inspector: Inspector, queue: str, slices: Sequence[Slice], now: Now) 
     moving = [key for key in _moving(stats, now) if key in keys]
     resting = [key for key in keys if key not in moving]
     found = dict(zip(resting, inspector.pipeline(lambda pipe: [pipe.hgetall(key) for key in resting]), strict=True))
-    *replies, open_, aside = _at_once(inspector, [*moving, stats, f"{stats}:aside"])
+    *replies, open_, aside = hashes_at_once(inspector, [*moving, stats, f"{stats}:aside"])
     found |= dict(zip(moving, replies, strict=True))
     grown = {keys[key]: from_bucket(fields) for key, fields in found.items() if fields}
     for fields, minute in ((open_, now.minute), (aside, int(aside.get(b"minute", now.minute)))):
@@ -182,21 +182,3 @@ def _moving(stats: str, now: Now) -> list[str]:
     minutes = range(now.minute - 1, now.minute + 1)
     hours = sorted({minute * MINUTE_S // HOUR_S for minute in minutes})
     return [*(_key(stats, MINUTE_S, at) for at in minutes), *(_key(stats, HOUR_S, at) for at in hours)]
-
-
-def _at_once(inspector: Inspector, keys: Sequence[str]) -> list[dict[bytes, bytes]]:
-    """Hashes as they are at one moment: a fold in between would be seen twice, or not at all."""
-
-    def read(*, transaction: bool) -> list[dict[bytes, bytes]]:
-        def action(client: Any) -> list[dict[bytes, bytes]]:
-            pipe = client.pipeline(transaction=transaction)
-            for key in keys:
-                pipe.hgetall(key)
-            return list(pipe.execute())
-
-        return inspector.link.run(action)
-
-    try:
-        return read(transaction=True)
-    except QueueFull:  # Redis 7.0 then refuses every transaction, but also every fold
-        return read(transaction=False)

@@ -167,7 +167,7 @@ STATS = [
         "if False and each.first",
         "fold",
     ),
-    python("stats: what is being folded left out", "queue/stats", '("", ":aside", ":total")', '("", ":total")', "fold"),
+    python("stats: what is being folded left out", "queue/stats", '[key, f"{key}:aside",', "[key,", "fold"),
     lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
 ]
 
