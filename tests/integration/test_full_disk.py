@@ -16,7 +16,7 @@ from taskq.queue.connection import Link
 from taskq.queue.queue import Queue
 from taskq.task import Verdict
 from tests.faultproxy import RealServer
-from tests.integration.steps import SETTLES, joined, new, started
+from tests.integration.steps import SETTLES, joined, new, started, until
 
 ROOM_BYTES = 200_000
 PAYLOAD = b'"' + b"x" * 5_000 + b'"'
@@ -66,6 +66,8 @@ def test_nothing_is_accepted_that_is_lost_and_what_runs_settles_when_there_is_ro
             assert SETTLES["complete"](patient, worker, attempt) is Verdict.OK
             later = new()
             patient.enqueue(later)
+            # while an fsync goes on, the server keeps what it has accepted for up to two seconds before it writes it
+            until(lambda: patient.link.redis.info("persistence")["aof_buffer_length"] == 0, "all is written")
         disk.kill()
         disk.start()
         client: Any = redis.Redis(unix_socket_path=disk.path)
