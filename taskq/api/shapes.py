@@ -246,6 +246,10 @@ class Worker(msgspec.Struct, kw_only=True):
     host: str | UnsetType = UNSET
     pid: int | UnsetType = UNSET
     pool: str | UnsetType = UNSET
+    resident_bytes: Annotated[
+        Count | UnsetType,
+        note("Its resident size at the last heartbeat; that of the process of an isolated attempt if it is larger."),
+    ] = UNSET
 
 
 class Output(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -160,6 +160,8 @@ def worker_view(state: WorkerState, run: Run | None = None) -> dict[str, Any]:
         "lease_s": round(state.lease_s, 3),
         "task_ids": state.task_ids,
     }
+    if state.resident_bytes is not None:
+        known["resident_bytes"] = state.resident_bytes
     if run is not None:
         known["runs"] = shapes.Runs(
             task_id=run.task_id, type=run.type, attempt=run.attempt, since=millisecond(run.started_at_ms)

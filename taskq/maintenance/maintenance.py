@@ -158,9 +158,13 @@ class Maintenance:
         return False
 
     def extend(self) -> bool:
-        """Renew the leases of the workers that the supervisor vouches for."""
+        """Renew the leases of the workers that the supervisor vouches for, and tell their sizes."""
         for name in {born.queue for born in self.workers.values()}:
-            ours = [w for w, born in self.workers.items() if born.queue == name and self.seats.alive(born.seat)]
+            ours = {
+                worker_id: self.seats.resident_bytes(born.seat)
+                for worker_id, born in self.workers.items()
+                if born.queue == name and self.seats.alive(born.seat)
+            }
             for worker_id in self.inspector.queue(name).extend(ours, self.rhythm.lease_s, self.rhythm.pause_s):
                 self._report_lapse(worker_id, name)
         return False

@@ -37,6 +37,10 @@ class Seats(Protocol):
     def alive(self, seat: int) -> bool:
         """True when the supervisor vouched for this worker just now and it has joined its queue."""
 
+    def resident_bytes(self, seat: int) -> int:
+        """The resident size of the worker in this seat now, or of its child that runs the attempt if that is larger; 0 when
+        it is gone."""
+
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""
 

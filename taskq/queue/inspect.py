@@ -47,13 +47,15 @@ _RUN = ("status", "type", "attempt", "started_at")
 
 
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker as Redis knows it: where it runs (`info`), what it holds, and the seconds left of its lease."""
+    """One worker as Redis knows it: where it runs (`info`), what it holds, the seconds left of its lease, and its
+    resident size at the last heartbeat (None before the first)."""
 
     id: str
     queue: str
     info: dict[str, Any]
     lease_s: float
     task_ids: list[str]
+    resident_bytes: int | None = None
 
 
 class Run(NamedTuple):
@@ -158,8 +160,13 @@ class Inspector:
     def workers(self, name: str) -> list[WorkerState]:
         """The workers of one queue whose lease has not ended."""
         keys = self._keys(name)
-        now, leases, infos = self.pipeline(
-            lambda pipe: [pipe.time(), pipe.zrange(keys.leases, 0, -1, withscores=True), pipe.hgetall(keys.workers)]
+        now, leases, infos, residents = self.pipeline(
+            lambda pipe: [
+                pipe.time(),
+                pipe.zrange(keys.leases, 0, -1, withscores=True),
+                pipe.hgetall(keys.workers),
+                pipe.hgetall(keys.residents),
+            ]
         )
         now_ms = now[0] * 1000 + now[1] / 1000
         live = [(worker, ends_at) for worker, ends_at in leases if ends_at > now_ms]
@@ -171,6 +178,7 @@ class Inspector:
                 info=msgspec.json.decode(infos.get(worker, b"{}")),
                 lease_s=(ends_at - now_ms) / 1000,
                 task_ids=[entry.decode() for entry in entries if entry != BELL.encode()],
+                resident_bytes=int(residents[worker]) if worker in residents else None,
             )
             for (worker, ends_at), entries in zip(live, held, strict=True)
         ]

@@ -21,6 +21,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :task:<id>:wake          list    what wakes those who wait for the end of the task; expires
     :leases                  zset    worker id by the end of its lease, ms
     :workers                 hash    worker id to a JSON object that tells where it runs
+    :residents               hash    worker id to its resident size at the last heartbeat, bytes
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
     :stops                   hash    worker id to the task and attempt it shall stop; `lost:<worker id>`: its lease is over
     :limits                  hash    type to its limits, `most count period`: running, starts in a period of ms; 0: no bound
@@ -96,6 +97,7 @@ class Keys:
         self.processing_prefix = f"{tag}:processing:"
         self.leases = f"{tag}:leases"
         self.workers = f"{tag}:workers"
+        self.residents = f"{tag}:residents"
         self.types = f"{tag}:types"
         self.stops = f"{tag}:stops"
         self.limits = f"{tag}:limits"

@@ -7,7 +7,7 @@ QueueUnavailable, QueueFull or QueueRefused. What a method leaves in Redis stand
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskq import failpoints
@@ -122,7 +122,8 @@ class Queue:
 
     def leave(self, worker_id: str) -> bool:
         """Forget a worker that ended; False when it still holds something, which a reap must take first."""
-        keys = [self.keys.processing(worker_id), *self._names("leases", "workers", "stops", "pending", "limits")]
+        names = self._names("leases", "workers", "stops", "pending", "limits", "residents")
+        keys = [self.keys.processing(worker_id), *names]
         return bool(self.link.script(load("leave"), keys, [worker_id]))
 
     def claim(self, worker_id: str) -> Attempt | None:
@@ -187,15 +188,17 @@ class Queue:
 
     # -- maintenance
 
-    def extend(self, worker_ids: Sequence[str], lease_s: float, pause_s: float) -> list[str]:
-        """Prolong leases; returns the workers whose lease had lapsed, which are not revived.
+    def extend(self, workers: Mapping[str, int], lease_s: float, pause_s: float) -> list[str]:
+        """Prolong leases; returns the workers whose lease had lapsed, which are not revived. `workers` has the resident size
+        of each in bytes (0: not known), which is shown until its next one.
 
         `pause_s` is the longest regular time between two calls of extend or lapsed by anybody: a longer gap means that
         nobody could reach Redis, and is not held against any lease.
         """
-        if not worker_ids:
+        if not workers:
             return []
-        reply = self._script("extend", "leases", "reaper", args=[_ms(pause_s), _ms(lease_s), *worker_ids])
+        sizes = [text for worker_id, resident in workers.items() for text in (worker_id, resident or "")]
+        reply = self._script("extend", "leases", "reaper", "residents", args=[_ms(pause_s), _ms(lease_s), *sizes])
         return [worker_id.decode() for worker_id in reply]
 
     def lapsed(self, pause_s: float, skip: int = 0) -> list[tuple[str, float]]:

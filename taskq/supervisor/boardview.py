@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from taskq import hosts
 from taskq.maintenance.claims import Busy
 from taskq.maintenance.reports import Held
 from taskq.shelf import Ticket
@@ -22,6 +23,12 @@ class BoardView:
         """True when the supervisor vouched for this worker just now and it has joined its queue."""
         slot = self.board.slot(seat)
         return slot.state is not State.STARTING and slot.vouched_within(self.within_s)
+
+    def resident_bytes(self, seat: int) -> int:
+        """The resident size of the worker in this seat now, or of its child that runs the attempt if that is larger; 0 when
+        it is gone."""
+        slot = self.board.slot(seat)
+        return max((hosts.resident_bytes(pid) for pid in (slot.pid, slot.child) if pid), default=0)
 
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""

@@ -304,7 +304,9 @@ def _defaults(config: Config) -> Defaults:
 def _info(pool_name: str, pool: Pool, service: Service) -> bytes:
     identity = hosts.identity()
     where = {"host": identity.host, "pid": identity.pid, "pool": pool_name, "queue": pool.queue, "process": identity}
-    return msgspec.json.encode({**where, "catalog": service.catalog.digest, "limits": service.limits.generation})
+    resident = hosts.resident_bytes(identity.pid)  # what is shown until the first heartbeat
+    brings = {"catalog": service.catalog.digest, "limits": service.limits.generation}
+    return msgspec.json.encode({**where, **brings, "resident_bytes": resident})
 
 
 def _raise_exit(_number: int, _frame: object) -> None:

@@ -16,6 +16,7 @@ from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Priority, Progr
 
 LEASE_S = 60.0
 PAUSE_S = 30.0
+MIB = 1 << 20
 """Longer than any test: no gap between two visits of maintenance."""
 
 DETAIL = ErrorDetail(kind=ErrorKind.EXCEPTION, type="ValueError", message="boom")

@@ -13,8 +13,9 @@ from taskq.api.context import ApiContext
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.task import NewTask
+from tests.integration.steps import LEASE_S, MIB, PAUSE_S
 
-INFO = b'{"host": "h1", "pool": "default", "pid": 7}'
+INFO = b'{"host": "h1", "pool": "default", "pid": 7, "resident_bytes": 4096}'
 
 
 @pytest.fixture
@@ -63,8 +64,16 @@ def test_every_worker_is_listed_with_what_it_holds(api: TestClient, busy: str) -
         "host": "h1",
         "pool": "default",
         "pid": 7,
+        "resident_bytes": 4096,
         "task_ids": [busy],
     }
+
+
+def test_a_worker_has_the_size_of_its_last_heartbeat(api: TestClient, busy: str, inspector: Inspector) -> None:
+    inspector.queue("default").extend({"w1": 5 * MIB}, LEASE_S, PAUSE_S)
+
+    assert api.simulate_get("/workers").json[0]["resident_bytes"] == 5 * MIB
+    assert api.simulate_get("/workers/w1").json["resident_bytes"] == 5 * MIB
 
 
 def test_one_worker_is_shown_and_an_unknown_one_is_not_found(api: TestClient, busy: str) -> None:

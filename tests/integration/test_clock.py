@@ -8,7 +8,7 @@ import pytest
 
 from taskq.queue.queue import Queue
 from taskq.task import Status
-from tests.integration.steps import DETAIL, LEASE_S, PAUSE_S, claim, enqueued, joined, lapse, lease_ms, started, status
+from tests.integration.steps import DETAIL, LEASE_S, MIB, PAUSE_S, claim, enqueued, joined, lapse, lease_ms, started, status
 
 HOUR_MS = 3_600_000
 
@@ -30,7 +30,7 @@ def test_a_clock_that_jumps_ends_no_lease_and_lengthens_none(queue: Queue, ahead
     jump(queue, ahead_ms)
 
     assert queue.lapsed(PAUSE_S) == []
-    assert queue.extend([busy], LEASE_S, PAUSE_S) == []
+    assert queue.extend({busy: MIB}, LEASE_S, PAUSE_S) == []
     assert queue.reap(idle, dead=False, max_crashes=3, error="", detail=DETAIL) == []
     assert lease_ms(queue, idle) <= LEASE_S * 1000
     assert status(queue, attempt.id) is Status.PROCESSING
@@ -47,5 +47,5 @@ def test_a_lease_that_had_lapsed_is_not_revived_by_a_clock_that_is_put_back(queu
     jump(queue, -HOUR_MS)
 
     assert [worker for worker, _ in queue.lapsed(PAUSE_S)] == [gone]
-    assert queue.extend([gone], LEASE_S, PAUSE_S) == [gone]
+    assert queue.extend({gone: MIB}, LEASE_S, PAUSE_S) == [gone]
     assert [reaped.id for reaped in queue.reap(gone, dead=False, max_crashes=3, error="", detail=DETAIL)] == [attempt.id]

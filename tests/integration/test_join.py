@@ -5,7 +5,20 @@ from __future__ import annotations
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
 from taskq.task import Status
-from tests.integration.steps import LEASE_S, enqueued, joined, lapse, lease_ms, moved, new, reap, snapshot, started
+from tests.integration.steps import (
+    LEASE_S,
+    MIB,
+    PAUSE_S,
+    enqueued,
+    joined,
+    lapse,
+    lease_ms,
+    moved,
+    new,
+    reap,
+    snapshot,
+    started,
+)
 
 
 def test_join_grants_a_lease_and_tells_where_the_worker_runs(queue: Queue, inspector: Inspector) -> None:
@@ -41,15 +54,16 @@ def test_a_join_does_not_revive_a_lapsed_lease(queue: Queue) -> None:
 
 def test_leave_forgets_a_worker_that_holds_nothing(queue: Queue) -> None:
     queue.announce()
-    before = snapshot(queue, but=[queue.keys.stats])
+    before = snapshot(queue, but=[queue.keys.stats, queue.keys.reaper])
     worker = joined(queue)
+    queue.extend({worker: MIB}, LEASE_S, PAUSE_S)
     queue.cancel(started(queue, worker).id)
     queue.trim(Status.CANCELLED, 0)
 
     forgotten = queue.leave(worker)
 
     assert forgotten
-    assert snapshot(queue, but=[queue.keys.stats]) == before
+    assert snapshot(queue, but=[queue.keys.stats, queue.keys.reaper]) == before
 
 
 def test_leave_keeps_a_worker_known_that_still_holds_something(queue: Queue) -> None:

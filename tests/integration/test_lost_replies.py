@@ -42,6 +42,7 @@ from taskq.units import Rate
 from tests.faultproxy import FaultProxy, label, labelled
 from tests.integration.steps import (
     DETAIL,
+    MIB,
     SETTLES,
     Settle,
     claim,
@@ -319,8 +320,8 @@ CASES: Mapping[str, Case] = {
     "leave with a task": Case(one("leave"), lambda q, _: q.leave(W), running),
     "claim": Case(one("claim"), lambda q, _: q.claim(W), waiting),
     "claim nothing": Case(one("claim"), lambda q, _: q.claim("v"), idle),
-    "extend": Case(one("extend"), lambda q, _: q.extend([W], 60, 30), running),
-    "extend after a gap": Case(one("extend"), lambda q, _: q.extend(["v"], 60, 30), long_unvisited),
+    "extend": Case(one("extend"), lambda q, _: q.extend({W: MIB}, 60, 30), running),
+    "extend after a gap": Case(one("extend"), lambda q, _: q.extend({"v": MIB}, 60, 30), long_unvisited),
     "lapsed": Case(one("lapsed"), lambda q, _: q.lapsed(30), silent),
     "lapsed after a gap": Case(one("lapsed"), lambda q, _: q.lapsed(30), long_unvisited),
     "put back": Case(one("put_back"), lambda q, it: put_back(q, W, it.id, it.attempt), running_ahead, forgets=True),

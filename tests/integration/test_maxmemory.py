@@ -17,6 +17,7 @@ from tests.integration.servers import OwnServer, own_server
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
+    MIB,
     PAUSE_S,
     SETTLES,
     claim,
@@ -103,7 +104,7 @@ def test_leases_are_still_renewed(queue: Queue, fill: Callable[[], None]) -> Non
     worker = joined(queue)
     fill()
 
-    assert queue.extend([worker], 10 * LEASE_S, PAUSE_S) == []
+    assert queue.extend({worker: MIB}, 10 * LEASE_S, PAUSE_S) == []
     assert lease_ms(queue, worker) > LEASE_S * 1000
 
 

@@ -47,6 +47,9 @@ class Vouched:
     def alive(self, seat: int) -> bool:
         return seat in self.seats
 
+    def resident_bytes(self, seat: int) -> int:
+        return 0
+
     def held(self, seat: int) -> Held | None:
         return None
 

@@ -28,6 +28,7 @@ from taskq.task import Attempt, Progress, Status, Task
 from tests.integration.steps import (
     DETAIL,
     LEASE_S,
+    MIB,
     PAUSE_S,
     SETTLES,
     claim,
@@ -119,7 +120,7 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "release": lambda queue: queue.release(queue.worker, queue.attempt),
     "output": lambda queue: printed(queue, queue.worker, queue.attempt, b"text"),
     "progress": lambda queue: tell(queue, queue.worker, queue.attempt, Progress(1)),
-    "extend": lambda queue: queue.extend([queue.worker], LEASE_S, PAUSE_S),
+    "extend": lambda queue: queue.extend({queue.worker: MIB}, LEASE_S, PAUSE_S),
     "lapsed": lambda queue: queue.lapsed(PAUSE_S),
     "reap": lambda queue: reap(queue, queue.worker),
     "put_back": lambda queue: put_back(queue, queue.worker, queue.attempt.id, 1),

@@ -79,11 +79,19 @@ LEASES = [
         "if false then",
         "join",
     ),
+    lua("leave: size of the worker kept", "leave", "redis.call('HDEL', residents, worker_id)", "", "join"),
+    lua(
+        "extend: size of a worker that is gone",
+        "extend",
+        "lapsed[#lapsed + 1] = ARGV[i]",
+        "lapsed[#lapsed + 1] = ARGV[i]\n    sizes[ARGV[i]] = ARGV[i + 1]",
+        "extend",
+    ),
     python(
         "extend: worker that nobody vouches for",
         "maintenance/maintenance",
-        " and self.seats.alive(born.seat)]",
-        "]",
+        " and self.seats.alive(born.seat)\n            }",
+        "\n            }",
         "mutant_gaps",
     ),
 ]

@@ -380,6 +380,11 @@ def isolated_hog() -> None:
     hog()
 
 
+@task("isolated.swell.and.die", isolation="process")
+def isolated_swell_and_die(ctx: Context, megabytes: int, seconds: float) -> None:
+    swell_and_die(ctx, megabytes, seconds)
+
+
 @task("isolated.leak", isolation="process")
 def isolated_leak() -> None:
     """Leaves whatever there is to be left."""

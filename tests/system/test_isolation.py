@@ -92,6 +92,22 @@ def test_a_memory_limit_is_that_of_the_isolated_process(running: Service) -> Non
     assert ended["error_detail"]["peak_rss_bytes"] > 120 << 20
 
 
+def test_a_worker_shows_its_size_or_that_of_its_isolated_process(start_service: StartService) -> None:
+    pools = {"default": {"workers": 2, "drain": 0.1}}
+    running = start_service({"pools": pools, "leases": {"heartbeat": 0.5}}, handlers=True)
+    types = {"swell.and.die", "isolated.swell.and.die"}
+    before = wait_until(lambda: running.get("/workers").body, 10, "the workers are live")
+
+    for type_ in types:
+        running.post("/tasks", {"type": type_, "payload": {"megabytes": 100, "seconds": 60}})
+
+    def large() -> set[str]:
+        return {w["runs"]["type"] for w in running.get("/workers").body if w["resident_bytes"] > 100 << 20 and "runs" in w}
+
+    assert all(1 << 20 < worker["resident_bytes"] < 100 << 20 for worker in before)
+    wait_until(lambda: large() == types, 20, "both are seen to have grown")
+
+
 @pytest.mark.parametrize("how", ["cancel", "delete"])
 def test_an_isolated_task_is_stopped_for_certain(running: Service, how: str) -> None:
     task = running.post("/tasks", {"type": "isolated.nap", "payload": {"seconds": 60}}).body
