@@ -136,11 +136,14 @@ def test_who_finds_no_place_is_told_the_current_state(start_api: StartApi, queue
 def test_a_client_that_hangs_up_frees_its_place(start_api: StartApi, queue: Queue) -> None:
     address, _ = start_api(FEW)
     task_id = enqueued(queue)
-    before = blocked(queue)
     with waiting(address, queue, task_id):
         pass
-    until(lambda: blocked(queue) == before, "nobody waits any more")
 
+    def finds_a_place() -> bool:
+        with request(address, "GET", f"/tasks/{task_id}", {"Prefer": "wait=1"}) as connection:
+            return "Preference-Applied" in answered(connection)[0].headers
+
+    until(finds_a_place, "the place of the one that is gone is free")
     with waiting(address, queue, task_id) as next_one:
         queue.cancel(task_id)
 
