@@ -13,7 +13,7 @@ import hiredis
 
 from taskq.ids import new_ids
 from taskq.queue.answers import Enqueued
-from taskq.queue.line import opened
+from taskq.queue.line import Command, opened
 from taskq.queue.queue import Queue
 from taskq.queue.record import alike_args
 from taskq.queue.scripts import load
@@ -54,17 +54,16 @@ class Alike:
         first steps may have been stored. Raises QueueUnavailable, QueueFull or QueueRefused.
         """
         self.queue.announce()
-        steps: list[Callable[[], bytes]] = [
+        steps: list[Callable[[], Command]] = [
             partial(self.packed, ids[at : at + STEP], payloads[at : at + STEP]) for at in range(0, len(ids), STEP)
         ]
-        return self.queue.link.stream(self._script, steps)
+        return self.queue.link.stream(steps)
 
-    def packed(self, ids: Sequence[str], payloads: Sequence[bytes]) -> bytes:
+    def packed(self, ids: Sequence[str], payloads: Sequence[bytes]) -> Command:
         """The command that stores one task for each id and payload, b"" for none."""
         # texts all of them, see `line.packed`
         words: Any = (*self._words, *ids, *payloads)
-        command: bytes = hiredis.pack_command(words)
-        return command
+        return Command(self._script, hiredis.pack_command(words))
 
 
 def moments(answer: bytes) -> Enqueued:

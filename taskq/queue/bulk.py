@@ -9,7 +9,7 @@ from typing import Any
 
 from taskq.queue.alike import Alike, moments
 from taskq.queue.answers import Enqueued, enqueued_from_reply
-from taskq.queue.line import evalsha, packed
+from taskq.queue.line import Command, evalsha
 from taskq.queue.queue import Queue
 from taskq.queue.record import enqueue_args
 from taskq.queue.scripts import load
@@ -29,28 +29,22 @@ def enqueue_steps(
     queue.announce()
     replies: list[Any] = []
     make = _packed_alike if alike else _packed
-    commands: list[Callable[[], bytes]] = [partial(make, queue, step) for step in steps]
+    commands: list[Callable[[], Command]] = [partial(make, queue, step) for step in steps]
     try:
-        queue.link.stream(load("enqueue_alike" if alike else "enqueue"), commands, replies)
+        queue.link.stream(commands, replies)
     finally:
         for step, reply in zip(steps, replies, strict=False):
-            answers.append(enqueued_from_reply(reply) if isinstance(reply, list) else _same(reply, len(step())))
+            answers.append(enqueued_from_reply(reply) if isinstance(reply, list) else [moments(reply)] * len(step()))
 
 
-def _packed(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> bytes:
+def _packed(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> Command:
     script = load("enqueue")
     keys = [getattr(queue.keys, key) for key in script.keys]
-    return evalsha(script, keys, ["0", *chain.from_iterable(enqueue_args(new) for new in step())])
+    return Command(script, evalsha(script, keys, ["0", *chain.from_iterable(enqueue_args(new) for new in step())]))
 
 
-def _packed_alike(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> bytes:
+def _packed_alike(queue: Queue, step: Callable[[], Sequence[NewTask]]) -> Command:
     news = step()
-    if not news:
-        return packed(("PING",))
-    if any(new.max_retry != news[0].max_retry for new in news):
-        return _packed(queue, step)  # a worker with other defaults has joined while they were made
+    if len({new.max_retry for new in news}) != 1:
+        return _packed(queue, step)  # none is left of them, or a worker with other defaults has joined while they were made
     return Alike(queue, news[0]).packed([new.id for new in news], [new.payload or b"" for new in news])
-
-
-def _same(reply: bytes, count: int) -> list[Enqueued]:
-    return [moments(reply)] * count if count else []

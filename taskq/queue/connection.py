@@ -36,7 +36,7 @@ from redis.exceptions import (
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
 from taskq.queue.clients import client
-from taskq.queue.line import Line, Lines, evalsha
+from taskq.queue.line import Command, Line, Lines, evalsha
 from taskq.queue.scripts import Script
 
 COMMAND_TIMEOUT_S = 5.0
@@ -193,11 +193,11 @@ class Link:
 
         return self.run(action)
 
-    def stream(self, script: Script, commands: Sequence[Callable[[], bytes]], replies: list[Any] | None = None) -> list[Any]:
-        """Run a script by the packed commands that each of `commands` makes; the replies in order, which `replies`, an empty
-        list, also gets when this ends with an exception.
+    def stream(self, commands: Sequence[Callable[[], Command]], replies: list[Any] | None = None) -> list[Any]:
+        """Run the scripts by the commands that `commands` make; the replies in order, which `replies`, an empty list, also
+        gets when this ends with an exception.
 
-        The script must be safe to repeat: after an error it goes on with the first command whose reply has not come. See
+        The scripts must be safe to repeat: after an error it goes on with the first command whose reply has not come. See
         `run` for how long each may take and what it raises.
         """
         replies = [] if replies is None else replies
@@ -205,9 +205,9 @@ class Link:
         def action(_: redis.Redis) -> None:
             line = self._lines.get()
             missing = commands[len(replies) :]
-            # The first one finds out whether the server knows the script. What has been added before an error stays.
-            replies.extend(evaluate(line, script, make()) for make in missing[:1])
-            replies.extend(line.stream(make() for make in missing[1:]))
+            # The first one finds out whether the server knows its script. What has been added before an error stays.
+            replies.extend(evaluate(line, *make()) for make in missing[:1])
+            replies.extend(line.stream(make().packed for make in missing[1:]))
 
         self.run(action)
         return replies

@@ -13,7 +13,7 @@ import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import redis
@@ -214,6 +214,13 @@ class _Plain(_Wire):
 def _wire(connection: Any) -> _Wire:
     plain = connection._sock
     return _Wire(connection) if isinstance(plain, ssl.SSLSocket) else _Plain(connection, plain)
+
+
+class Command(NamedTuple):
+    """A packed command, and the script that the server must know for it."""
+
+    script: Script
+    packed: bytes
 
 
 def evalsha(script: Script, keys: Sequence[str], args: Sequence[Any]) -> bytes:

@@ -18,7 +18,6 @@ from taskq.errors import QueueFull, QueueUnavailable
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
-from taskq.queue.scripts import Script
 from taskq.registry import Registry
 from taskq.task import Status
 from taskq.typeoptions import Options
@@ -429,8 +428,8 @@ class Failing(Queue):
 class Breaking(Link):
     """Breaks for good in the middle of what is to be stored."""
 
-    def stream(self, script: Script, commands: Any, replies: list[Any] | None = None) -> list[Any]:
-        super().stream(script, commands[:2], replies)
+    def stream(self, commands: Any, replies: list[Any] | None = None) -> list[Any]:
+        super().stream(commands[:2], replies)
         raise QueueUnavailable("gone")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from msgspec.structs import replace
 
 from taskq.queue import gate
 from taskq.queue.alike import Alike, moments
+from taskq.queue.answers import Enqueued
+from taskq.queue.bulk import enqueue_steps
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -256,3 +259,19 @@ def test_an_enqueue_loads_the_script_that_the_server_has_forgotten(queue: Queue)
     task_id = enqueued(queue)
 
     assert status(queue, task_id) is Status.PENDING
+
+
+@pytest.mark.parametrize("steps", [["33", "45", "55"], ["45"], ["33", "", "45"], ["", "33"]])
+def test_steps_are_stored_as_what_they_are_whatever_scripts_the_server_knows(
+    queue: Queue, inspector: Inspector, steps: list[str]
+) -> None:
+    """A step of tasks that were taken for alike may hold different ones, or none."""
+    made = [[new(max_retry=int(digit)) for digit in step] for step in steps]
+    answers: list[list[Enqueued]] = []
+    queue.link.redis.script_flush()
+
+    enqueue_steps(queue, [partial(list, step) for step in made], answers, alike=True)
+
+    assert [len(answered) for answered in answers] == [len(step) for step in made]
+    found = [inspector.get(task.id) for step in made for task in step]
+    assert [task and task.max_retry for task in found] == [int(digit) for digit in "".join(steps)]

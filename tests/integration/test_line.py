@@ -17,7 +17,7 @@ import pytest
 from taskq.errors import QueueRefused, QueueUnavailable
 from taskq.queue import line
 from taskq.queue.connection import Link
-from taskq.queue.line import FixedKeys, evalsha
+from taskq.queue.line import Command, FixedKeys, evalsha
 from taskq.queue.scripts import Script, load
 from tests.integration.servers import linked, own_server
 
@@ -43,8 +43,8 @@ def echo(link: Link, key: str, word: str) -> bytes:
     return said
 
 
-def runs(script: Script, key: str, *words: str) -> list[Callable[[], bytes]]:
-    return [partial(evalsha, script, [key], [word]) for word in words]
+def runs(script: Script, key: str, *words: str) -> list[Callable[[], Command]]:
+    return [partial(Command, script, evalsha(script, [key], [word])) for word in words]
 
 
 def connections(link: Link) -> int:
@@ -138,14 +138,14 @@ def test_a_script_that_the_server_has_forgotten_is_loaded_again(link: Link, key:
 
     assert echo(link, key, "b") == b"b"
     link.redis.script_flush()
-    assert [reply[0] for reply in link.stream(ECHO, runs(ECHO, key, "c", "d", "e"))] == [b"c", b"d", b"e"]
+    assert [reply[0] for reply in link.stream(runs(ECHO, key, "c", "d", "e"))] == [b"c", b"d", b"e"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
 def test_many_runs_are_answered_in_order(link: Link, key: str, count: int) -> None:
     words = [f"w{i}" for i in range(count)]
 
-    replies = link.stream(ECHO, runs(ECHO, key, *words))
+    replies = link.stream(runs(ECHO, key, *words))
 
     assert replies == [[word.encode(), at] for at, word in enumerate(words, start=1)]
 
@@ -154,7 +154,7 @@ def test_an_error_amid_many_runs_is_raised_and_leaves_the_link_usable(link: Link
     picky = scripted("#!lua\nif ARGV[1] == 'c' then return redis.error_reply('ERR not c') end\nreturn ARGV[1]")
 
     with pytest.raises(QueueRefused, match="not c"):
-        link.stream(picky, runs(picky, key, "a", "b", "c", "d", "e"))
+        link.stream(runs(picky, key, "a", "b", "c", "d", "e"))
 
     assert echo(link, key, "after") == b"after"
 
@@ -163,13 +163,13 @@ def test_many_runs_go_on_where_a_lost_connection_ended_them(key: str) -> None:
     with own_server() as server, linked(server.url, patience_s=10) as link:
         made: list[str] = []
 
-        def make(word: str) -> bytes:
+        def make(word: str) -> Command:
             made.append(word)
             if word == "c" and made.count("c") == 1:
                 server.client().client_kill_filter(_type="normal", skipme=True)
-            return evalsha(ECHO, [key], [word])
+            return Command(ECHO, evalsha(ECHO, [key], [word]))
 
-        replies = link.stream(ECHO, [partial(make, word) for word in "abcdef"])
+        replies = link.stream([partial(make, word) for word in "abcdef"])
 
         assert [reply[0] for reply in replies] == [b"a", b"b", b"c", b"d", b"e", b"f"]
         assert made[:3] == ["a", "b", "c"]
@@ -270,7 +270,7 @@ def test_a_socket_that_is_more_than_a_socket_is_left_to_redis_py(
     assert echo(link, key, "a") == b"a"
     link.redis.script_flush()
     assert echo(link, key, "b") == b"b"
-    assert [reply[0] for reply in link.stream(ECHO, runs(ECHO, key, "c", "d"))] == [b"c", b"d"]
+    assert [reply[0] for reply in link.stream(runs(ECHO, key, "c", "d"))] == [b"c", b"d"]
 
 
 def test_a_reply_that_does_not_come_in_time_is_not_waited_for(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
