@@ -19,9 +19,10 @@ from taskq.api.health import Health, Live, Ready, Version
 from taskq.api.knownhosts import KnownHosts
 from taskq.api.longpoll import Waits
 from taskq.api.metrics import Metrics
-from taskq.api.middleware import OFFERED_METHODS, KnownMethods, RequestLog, SameOrigin
+from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
+from taskq.api.requests import OFFERED_METHODS
 from taskq.api.schedules import ScheduleItem, ScheduleList, SchedulePause, ScheduleResume, ScheduleRun
 from taskq.api.stats import Analytics, Stats, Timeseries
 from taskq.api.tasks import TaskCancel, TaskItem, TaskRequeue, Tasks

@@ -12,14 +12,13 @@ from falcon.constants import COMBINED_METHODS
 
 from taskq.api.errors import ApiError
 from taskq.api.identity import identify
+from taskq.api.requests import OFFERED_METHODS, counted_method
 from taskq.log import emit, is_shown
 from taskq.queue.requests import Request, Requests
 from taskq.tokens import Token
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
-OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_COUNTED_METHODS = frozenset({*OFFERED_METHODS, "OPTIONS"})
 _PATH_LENGTH = 256
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -36,8 +35,7 @@ class RequestLog:
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
         request_id = identify(req)
         resp.set_header("X-Request-ID", request_id)
-        method = req.method if req.method in _COUNTED_METHODS else "other"
-        self._requests.count(Request(method, req.uri_template or "", resp.status_code))
+        self._requests.count(Request(counted_method(req.method), req.uri_template or "", resp.status_code))
         quiet = req.method in _SAFE_METHODS and req.path.startswith("/health")
         level = logging.DEBUG if quiet else logging.INFO
         if not is_shown(level):

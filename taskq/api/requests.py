@@ -1,4 +1,4 @@
-"""Adds the requests that this process has answered to those of all others, now and then and at its end."""
+"""Which methods are told apart in what is counted, and who adds what this process has answered to that of all others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from taskq.errors import QueueError
 
 EVERY_S = 1.0
 END_LIMIT_S = 5.0
+
+OFFERED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_COUNTED_METHODS = frozenset({*OFFERED_METHODS, "OPTIONS"})
+
+
+def counted_method(method: str) -> str:
+    """What a method is counted as: clients may make up any number of them."""
+    return method if method in _COUNTED_METHODS else "other"
 
 
 class Adder:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from waitress import wasyncore
 from waitress.server import create_server
 
-from taskq.api.context import ApiSettings
+from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.framing import MAX_HEADER_BYTES
 from taskq.api.threads import Dispatcher
 from taskq.api.wire import Channel
@@ -36,8 +36,9 @@ class Server:
     """One process that serves. `stop` may be called from a signal handler: it only asks, so that no connection is lost in
     the middle of being accepted."""
 
-    def __init__(self, app: App, sock: socket.socket, settings: ApiSettings) -> None:
-        self._server = build_server(app, sock, settings)
+    def __init__(self, app: App, sock: socket.socket, context: ApiContext) -> None:
+        self._server = build_server(app, sock, context.settings)
+        self._server.count_refused = context.requests.count
 
     def run(self) -> None:
         """Answer requests on the socket, which is listening, until `stop` is called.

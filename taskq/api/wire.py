@@ -26,7 +26,9 @@ from taskq.api.connection import HURRY, PART
 from taskq.api.errors import media_type, problem
 from taskq.api.framing import Refusal, check_begun, check_head, read_hints
 from taskq.api.headers import HEADERS
+from taskq.api.requests import counted_method
 from taskq.log import emit
+from taskq.queue.requests import Request
 
 LINGER_S = 2.0
 """How long the rest of a refused request is read and dropped, so that the client gets to read the answer."""
@@ -132,6 +134,7 @@ class JsonErrorTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(data)
         self.channel.refused = True
+        self.channel.server.count_refused(Request(counted_method(request.command), "", body["status"]))
         emit("request.handled", status=body["status"], message=body["error"], request_id=request_id)
         self.write(b"" if request.command == "HEAD" else data)
 

@@ -219,7 +219,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
     )
     if service.sock is None:
         raise RuntimeError("an API process needs the listening socket")
-    server = Server(create_app(context), service.sock, settings)
+    server = Server(create_app(context), service.sock, context)
     signal.signal(STOP_SIGNAL, lambda *_: server.stop())
     with Adder(context):
         server.run()

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 from taskq.api.app import create_app
-from taskq.api.context import ApiContext, ApiSettings
+from taskq.api.context import ApiContext
 from taskq.api.server import Server
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
@@ -38,8 +38,8 @@ def api(url: str) -> Iterator[Address]:
 
     def child() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        settings = ApiSettings()
-        server = Server(create_app(ApiContext(inspector=Inspector(Link(url)), settings=settings)), listening, settings)
+        context = ApiContext(inspector=Inspector(Link(url)))
+        server = Server(create_app(context), listening, context)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
         server.run()
 

@@ -154,7 +154,8 @@ def api_processes(redis_url: str, prefix: str) -> Iterator[StartApi]:
         def child() -> None:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts
             inspector = Inspector(Link(redis_url), prefix=prefix)
-            server = Server(wrap(create_app(ApiContext(inspector=inspector, settings=chosen))), listening, chosen)
+            context = ApiContext(inspector=inspector, settings=chosen)
+            server = Server(wrap(create_app(context)), listening, context)
             signal.signal(signal.SIGTERM, lambda *_: server.stop())
             server.run()
 

@@ -48,6 +48,23 @@ def test_a_client_that_sends_10_megabytes_before_it_reads_gets_to_read_the_reaso
     connection.close()
 
 
+def test_what_is_refused_before_it_is_read_is_counted_like_all_that_is_answered(api_address: Address) -> None:
+    exchange(api_address, get(b"/tasks", b""))
+    exchange(api_address, post(HOST + b"Content-Length: x\r\n"))
+    exchange(api_address, b"INVENTED /tasks HTTP/3.0\r\n" + HOST + b"\r\n")
+    exchange(api_address, get(b"/health", HOST + b"X: " + b"x" * 17_000 + b"\r\n"))
+
+    with connect(api_address) as sock:
+        sock.sendall(get(b"/metrics"))
+        scrape = read_all(sock).decode()
+    assert [line for line in scrape.splitlines() if line.startswith("taskq_api_requests_total")] == [
+        'taskq_api_requests_total{code="400",method="GET",route="none"} 1.0',
+        'taskq_api_requests_total{code="431",method="GET",route="none"} 1.0',
+        'taskq_api_requests_total{code="400",method="POST",route="none"} 1.0',
+        'taskq_api_requests_total{code="505",method="other",route="none"} 1.0',
+    ]
+
+
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(start_api: StartApi, framing: str) -> None:
     address, _ = start_api(ApiSettings(max_body_bytes=50_000))
