@@ -18,7 +18,7 @@ from taskq.errors import QueueFull
 from taskq.queue.inspect import Inspector
 
 BOUNDS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
-"""Upper bounds of the buckets of a duration, the same as in lua/lib/tally.lua; one more bucket has none."""
+"""Upper bounds of the buckets of a duration, the same as in lua/lib/attempts.lua; one more bucket has none."""
 
 OUTCOMES = {
     "complete": "completed",

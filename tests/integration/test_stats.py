@@ -150,7 +150,7 @@ def test_a_counter_that_cannot_be_raised_stops_no_settle(queue: Queue) -> None:
 
 
 def test_the_scripts_have_the_same_buckets() -> None:
-    source = (Path(taskq.queue.__path__[0]) / "lua/lib/tally.lua").read_text(encoding="utf-8")
+    source = (Path(taskq.queue.__path__[0]) / "lua/lib/attempts.lua").read_text(encoding="utf-8")
     found = re.search(r"BOUNDS_MS = \{(.*?)\}", source)
 
     assert found

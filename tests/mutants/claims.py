@@ -48,8 +48,8 @@ ATTEMPTS = [
     lua(
         "release: counted as a crash",
         "release",
-        "    push(record[1], id, true)",
-        "    redis.call('HINCRBY', key, 'crashes', 1)\n    push(record[1], id, true)",
+        "  give_back(",
+        "  redis.call('HINCRBY', key, 'crashes', 1)\n  give_back(",
         "release",
     ),
     lua("crash: of an attempt that was overtaken", "crash", "if verdict == 'ok' then", "if true then", "crash"),
@@ -105,7 +105,14 @@ REAP = [
         "reap",
     ),
     lua("reap: crash limit ignored", "lib/crash", "if crashes < max_crashes then", "if true then", "reap"),
-    lua("reap: task given back at the tail", "lib/back", "push(record[3], id, true)", "push(record[3], id, false)", "reap"),
+    lua(
+        "release or reap: task given back at the tail",
+        "lib/back",
+        "push(record[3], id, true)",
+        "push(record[3], id, false)",
+        "release",
+        "reap",
+    ),
     lua("reap: task of another worker given back", "reap", " and record[2] == worker_id then", " then", "reap"),
     lua("reap: bell kept", "reap", "if id == BELL then\n    ring()", "if id == BELL then\n    -- dropped", "bell", "reap"),
     lua(

@@ -14,8 +14,7 @@ LIMITS = [
     lua("limit: place kept by a reaped worker", "reap", "vacate(worker_id)\n", "", "limit"),
     lua("limit: place of another attempt freed", "lib/vacate", " or (claim and held ~= claim .. ' ' .. type_)", "", "limit"),
     lua("limit: place kept by a stopped attempt", "stopped", "vacate(worker_id, claim)\n", "", "limit"),
-    lua("limit: turn lost by a release", "release", "if record[2] then", "if false then", "limit"),
-    lua("limit: turn lost by a reap", "lib/back", "if record[8] then", "if false then", "limit"),
+    lua("limit: turn lost by a release or a reap", "lib/back", "if record[8] then", "if false then", "limit"),
     lua("limit: started in a pause", "lib/parked", " or redis.call('EXISTS', paused) == 1", "", "limit"),
     lua(
         "limit: no bell after a pause",

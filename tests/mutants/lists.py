@@ -35,9 +35,9 @@ LISTS = [
     lua("gone: a long list searched", "lib/unlist", "'MAXLEN', NEAR", "'MAXLEN', 0", "gone"),
     lua("gone: not noted", "lib/unlist", "redis.call('SADD', gone_of(priority), id) == 1", "true", "gone"),
     python("gone: counted as waiting", "queue/inspect", "len(aside or ()) - gone),", "len(aside or ())),", "gone"),
-    lua("gone: noted for ever", "lib/start", "redis.call('SREM', KEYS[at] .. ':gone', id)", "", "gone"),
-    lua("gone: noted for ever by reap and purge", "lib/gone", "redis.call('SREM', KEYS[at] .. ':gone', id)", "", "gone"),
-    lua("gone: two entries after a requeue", "lib/put_back", "id) == 0 then", "id) >= 0 then", "gone"),
+    lua("gone: noted for ever", "lib/start", "    dropped(id)\n", "", "gone"),
+    lua("gone: noted for ever by reap and purge", "lib/dropped", "redis.call('SREM', KEYS[at] .. ':gone', id)", "", "gone"),
+    lua("gone: two entries after a requeue", "lib/rejoin", "id) == 0 then", "id) >= 0 then", "gone"),
     lua("gone: swept with those that wait", "lib/sweep", "states[first - 1] == 1 or", "true or", "gone"),
     lua("gone: a bell swept away", "lib/sweep", "    if rung then\n      ring()\n    end\n", "", "gone"),
     lua("gone: counted as ahead", "standing", "void_before = void_before + state", "", "gone"),
@@ -54,13 +54,6 @@ LISTS = [
         "local ended = record[1] == 'failed' or record[1] == 'cancelled'",
         "local ended = true",
         "requeue",
-    ),
-    lua(
-        "release: task given back at the tail",
-        "release",
-        "push(record[1], id, true)",
-        "push(record[1], id, false)",
-        "release",
     ),
     lua(
         "cancel: worker not told", "lib/withdraw", "redis.call('HSET', stops, worker_id, asked", "local _ = (asked", "cancel"
@@ -134,7 +127,7 @@ STATS = [
         "tally_attempt(verb, record[6])\n  return redis.call('HGET', key, 'settled') == verb and",
         "stats",
     ),
-    lua("stats: a wait counted from the beginning of time", "lib/tally", "(tonumber(ready_at) or began)", "1", "stats"),
+    lua("stats: a wait counted from the beginning of time", "lib/attempts", "(tonumber(ready_at) or began)", "1", "stats"),
     lua("stats: accepted tasks that are alike not counted", "enqueue_alike", "type_, count)", "type_, 0)", "enqueue"),
     lua("stats: accepted tasks not counted", "enqueue", "tally_stored()\n", "", "stats"),
     lua(
@@ -144,7 +137,7 @@ STATS = [
         "  if false then",
         "stats",
     ),
-    lua("stats: durations not summed", "lib/tally", "if ran > 0 then", "if false then", "stats"),
+    lua("stats: durations not summed", "lib/attempts", "if ran > 0 then", "if false then", "stats"),
     lua(
         "lease: lost again at each look",
         "lib/lapse",

@@ -27,7 +27,7 @@ local task_prefix, processing_prefix, stops, paused = KEYS[8], KEYS[9], KEYS[10]
 local limits, leases, stats = KEYS[12], KEYS[13], KEYS[14]
 local id, reason, detail, token, only, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = task_prefix .. id
--- include now aside gone unlist unpark withdraw asked spared wake tally
+-- include now aside gone unlist unpark withdraw asked spared wake tally attempts
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type',
   'ready_at', 'started_at')
 if record.err or not record[1] then

@@ -24,7 +24,7 @@ local failed, limits, paused = KEYS[8], KEYS[9], KEYS[10]
 local stats, completed = KEYS[11], KEYS[12]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now ring limiting take wake tally expire overdue start claim fence
+-- include now ring limiting take wake tally expire overdue start claim attempts fence
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',

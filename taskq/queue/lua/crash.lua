@@ -23,9 +23,9 @@ local worker_id, id, attempt, max_crashes = ARGV[1], ARGV[2], ARGV[3], tonumber(
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
 local verb = 'crash'
--- include now aside ring push room park back wake tally crash vacate fence
+-- include now aside ring push room park back wake tally attempts crash vacate fence
 local verdict = fence(verb)
 if verdict == 'ok' then
-  count_crash(id, key, redis.call('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn'))
+  count_crash(id, key, claim_at(key))
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

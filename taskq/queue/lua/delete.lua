@@ -30,7 +30,7 @@ local paused, expiring, unique_prefix, output_prefix, limits = KEYS[13], KEYS[14
 local leases, stats = KEYS[18], KEYS[19]
 local id, only, upto = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include now aside gone unlist unpark withdraw forget spared wake tally
+-- include now aside gone unlist unpark withdraw forget spared wake tally attempts
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'worker_id', 'attempt', 'awaited', 'turn', 'type',
   'ready_at', 'started_at')
 if not record.err and not record[1] then

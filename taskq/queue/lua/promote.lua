@@ -14,7 +14,7 @@
 local pending, high, low, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local task_prefix, paused, limits = KEYS[5], KEYS[6], KEYS[7]
 local most = ARGV[1]
--- include now aside ring push gone put_back sweep room
+-- include now aside ring push gone rejoin sweep room
 local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(due) do
   local key = task_prefix .. id
@@ -23,7 +23,7 @@ for _, id in ipairs(due) do
   if not record.err and record[1] == 'scheduled' then
     redis.call('HSET', key, 'status', 'pending', 'ready_at', now, 'updated_at', now)
     redis.call('HDEL', key, 'run_at', 'turn')
-    put_back(record[2], id)
+    rejoin(record[2], id)
   end
 end
 for at, list in ipairs({pending, high, low}) do

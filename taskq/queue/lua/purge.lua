@@ -20,7 +20,7 @@ local pending, high, low, scheduled, tasks, task_prefix = KEYS[1], KEYS[2], KEYS
 local unreadable, paused, expiring, unique_prefix, output_prefix, limits = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local reply_prefix = KEYS[13]
 local most, token = tonumber(ARGV[1]), ARGV[2]
--- include aside ring forget wake told gone taken
+-- include aside ring forget wake told dropped taken
 local before = told_before()
 if before then
   return before

@@ -24,7 +24,7 @@ if not redis.call('LPOS', processing, running) or redis.call('HGET', task_prefix
 end
 for _, id in ipairs(redis.call('LRANGE', processing, 0, -1)) do -- the newest first, so that the oldest comes to the very head
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
+  local record = claim_at(key)
   if id ~= running and not record.err and record[1] == 'processing' and record[2] == worker_id then
     redis.call('LREM', processing, 1, id)
     give_back(id, key, record)

@@ -31,7 +31,7 @@ local stops, counters = KEYS[12], KEYS[13]
 local worker_id, mode, max_crashes, err, detail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most, token, blame = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local verb = 'reap'
--- include now aside ring push room park back wake tally crash vacate told gone lapse
+-- include now aside ring push room park back wake tally crash vacate told dropped lapse
 local before = told_before()
 if before then
   return before
@@ -44,7 +44,7 @@ local ids, ran = redis.call('LRANGE', processing, -most, -1), nil
 redis.call('LTRIM', processing, 0, -#ids - 1)
 for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie at the very head
   local key = task_prefix .. id
-  local record = redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
+  local record = claim_at(key)
   if id == BELL then
     ring()
   elseif record[1] == 'pending' then

@@ -16,15 +16,10 @@ local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local task_prefix, paused, limits, stats = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, id, attempt = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
--- include now aside ring push room park vacate tally fence
-local verdict = fence('release')
+local verb = 'release'
+-- include now aside ring push room park back vacate tally attempts fence
+local verdict = fence(verb)
 if verdict == 'ok' then
-  redis.call('HSET', key, 'status', 'pending', 'settled', 'release', 'ready_at', now, 'updated_at', now)
-  local record = redis.call('HMGET', key, 'priority', 'turn', 'type')
-  if record[2] then -- its turn among those of its limited type
-    park(id, record[3], score_of(record[1], record[2]))
-  else
-    push(record[1], id, true)
-  end
+  give_back(id, key, claim_at(key))
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

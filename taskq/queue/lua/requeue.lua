@@ -22,7 +22,7 @@ local failed, cancelled, task_prefix = KEYS[5], KEYS[6], KEYS[7]
 local paused, expiring, unique_prefix = KEYS[8], KEYS[9], KEYS[10]
 local id, delay, token, only, upto = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now aside ring push gone put_back unique asked spared
+-- include now aside ring push gone rejoin unique asked spared
 local record = redis.pcall('HMGET', key, 'status', 'priority', 'unique_key', 'expires_in')
 if record.err or not record[1] then
   return {'', '', ''}
@@ -46,7 +46,7 @@ if ended then
     redis.call('ZADD', scheduled, now + delay, id)
   else
     redis.call('HSET', key, 'status', 'pending', 'ready_at', now)
-    put_back(record[2], id)
+    rejoin(record[2], id)
   end
   if record[3] then
     hold(record[3], id)

@@ -1,5 +1,8 @@
 -- Puts a claim back at the head of the list from which it came. Needs: push, park, verb, now.
--- Of `record` the third is the priority, the fifth the type, the eighth its turn.
+local function claim_at(key)
+  return redis.pcall('HMGET', key, 'status', 'worker_id', 'priority', 'attempt', 'type', 'crashes', 'awaited', 'turn')
+end
+
 local function give_back(id, key, record)
   redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', now, 'updated_at', now)
   if record[8] then -- its turn among those of its limited type

@@ -1,4 +1,4 @@
--- Decides whether this attempt may still write. Needs: vacate, tally, now, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
+-- Decides whether this attempt may still write. Needs: vacate, attempts, now, processing, key, id, worker_id, attempt. `awaited`: somebody waits for
 -- the end of the task; `erred`: an attempt before this one has left an error.
 -- 'ok': the caller owns the task, and its claim has been taken off the list and its place, if it had one, is
 -- free. 'repeat': this very settle was done before and

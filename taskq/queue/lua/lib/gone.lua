@@ -4,9 +4,3 @@
 local function gone_of(priority)
   return (priority == 'high' and KEYS[2] or priority == 'low' and KEYS[3] or KEYS[1]) .. ':gone'
 end
-
-local function dropped(id)
-  for at = 1, 3 do
-    redis.call('SREM', KEYS[at] .. ':gone', id)
-  end
-end

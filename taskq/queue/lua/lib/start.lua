@@ -35,9 +35,8 @@ local function start(id)
     end
   elseif record[2] ~= 'processing' or record[3] ~= worker_id then
     redis.call('LREM', processing, 1, id)
-    for at = 1, 3 do -- it may have stood in its list for nothing, see gone
-      redis.call('SREM', KEYS[at] .. ':gone', id)
-    end
+    -- include dropped
+    dropped(id)
     return nil
   end
   return {id, attempt, record[5], record[6] or '', record[7] or '0', record[8] or '0', record[9] or '0',
