@@ -27,6 +27,9 @@ from taskq.task import Attempt, ErrorDetail, ErrorKind, NewTask, Status, Verdict
 BATCH = 200
 """The most entries that one call of promote, expire, reap or trim moves, so that no script blocks the server for long."""
 
+OLDEST = "oldest"
+"""To blame for a death that nobody saw: what the worker ran is the oldest task that it had started."""
+
 RECHECK_S = 5.0
 """A task that has expired while a worker held it is looked at again after this time: the worker may give it back."""
 
@@ -207,11 +210,11 @@ class Queue:
         return [(worker.decode(), ms / 1000) for worker, ms in zip(reply[::2], reply[1::2], strict=True)]
 
     def reap(
-        self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail, blame: bool = True
+        self, worker_id: str, *, dead: bool, max_crashes: int, error: str, detail: ErrorDetail, blame: str = OLDEST
     ) -> list[Reaped]:
         """Take back all that a worker holds, BATCH entries at a time: because its process is known to be `dead`, or else
-        only if its lease has ended. The oldest of what it had started is to `blame`, unless that has been dealt with: it
-        counts a crash, is told `error` and `detail`, and is returned. What was claimed ahead goes back as it was.
+        only if its lease has ended. The task with the id in `blame` counts a crash, is told `error` and `detail`, and is
+        returned; OLDEST: the oldest that was started, '': none. The others go back as they were.
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),
@@ -223,7 +226,7 @@ class Queue:
         taken = BATCH
         while taken == BATCH:
             with self._unanswered.token(f"reap {worker_id}") as token:
-                taken, *rest = self.link.script(load("reap"), keys, [*args, token, "1" if blame and not moved else "0"])
+                taken, *rest = self.link.script(load("reap"), keys, [*args, token, blame if not moved else ""])
             moved += [_reaped(rest[i : i + 5]) for i in range(0, len(rest), 5)]
         return moved
 

@@ -195,3 +195,16 @@ def test_what_a_dead_worker_had_claimed_beside_its_task_is_given_back(queue: Que
 
     assert status(queue, attempt.id) is Status.SCHEDULED
     assert claim(queue, joined(queue)).id == task_id
+
+
+@pytest.mark.parametrize("cause", ["crash", "exited"])
+def test_nobody_is_blamed_for_a_worker_that_was_seen_to_run_nothing(
+    queue: Queue, undertaker: Undertaker, cause: str
+) -> None:
+    worker = joined(queue)
+    attempt = started(queue, worker)
+
+    undertaker.bury(Died(worker_id=worker, queue=queue.name, cause=cause))
+
+    found = claim(queue, joined(queue))
+    assert (found.id, found.crashes) == (attempt.id, 0)

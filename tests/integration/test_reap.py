@@ -272,13 +272,36 @@ def test_only_what_a_dead_worker_ran_counts_a_crash(queue: Queue) -> None:
     assert entries(queue, queue.keys.pending)[:3] == [attempt.id for attempt in attempts], "the order has changed"
 
 
+@pytest.mark.parametrize("ran", [0, 1, 2])
+def test_the_task_that_a_dead_worker_was_seen_to_run_counts_the_crash(queue: Queue, ran: int) -> None:
+    """It need not be the oldest: results of those before it may have been lost with the server."""
+    worker = joined(queue)
+    queue.enqueue_many([new() for _ in range(4)])
+    attempts = held(queue, worker, 3)
+
+    found = queue.reap(worker, dead=True, max_crashes=3, error="boom", detail=DETAIL, blame=attempts[ran].id)
+
+    assert [(task.id, task.crashes) for task in found] == [(attempts[ran].id, 1)]
+    assert entries(queue, queue.keys.pending)[:3] == [attempt.id for attempt in attempts], "the order has changed"
+
+
+def test_nothing_counts_a_crash_where_what_the_worker_ran_has_ended(queue: Queue) -> None:
+    worker = joined(queue)
+    queue.enqueue_many([new() for _ in range(3)])
+    first, *others = held(queue, worker, 3)
+    queue.complete(worker, first, b"1")
+
+    assert queue.reap(worker, dead=True, max_crashes=1, error="boom", detail=DETAIL, blame=first.id) == []
+    assert entries(queue, queue.keys.pending)[:2] == [attempt.id for attempt in others]
+
+
 def test_nothing_counts_a_crash_where_what_the_worker_ran_was_settled_apart(queue: Queue) -> None:
     worker = joined(queue)
     queue.enqueue_many([new() for _ in range(3)])
     first, *others = held(queue, worker, 3)
     queue.retry(worker, first, 60, "timed out", DETAIL)
 
-    found = queue.reap(worker, dead=True, max_crashes=1, error="timed out", detail=DETAIL, blame=False)
+    found = queue.reap(worker, dead=True, max_crashes=1, error="timed out", detail=DETAIL, blame="")
 
     assert found == []
     assert entries(queue, queue.keys.pending)[:2] == [attempt.id for attempt in others]

@@ -143,10 +143,11 @@ REAP = [
         '("memory", "drain")',
         "mutant_gaps",
     ),
+    python("bury: blamed without having run", "maintenance/burial", 'blame=ran or ""', "blame=ran or OLDEST", "mutant_gaps"),
     python(
         "bury: rest of the list left behind",
         "maintenance/burial",
-        "        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)\n",
+        '        self.reap(queue, died.worker_id, dead=True, died=died, blame=ran or "")\n',
         "",
         "mutant_gaps",
     ),
@@ -156,11 +157,12 @@ AHEAD = [
     lua(
         "ahead: what waited blamed for a death",
         "reap",
-        "      give_back(unpack(ran))",
-        "      count_crash(unpack(ran))",
+        "      give_back(unpack(oldest))",
+        "      count_crash(unpack(oldest))",
         "reap",
     ),
-    lua("ahead: blamed though dealt with", "reap", "blame == '1' and count_crash", "true and count_crash", "reap"),
+    lua("ahead: oldest blamed for what another ran", "reap", "id ~= blame and", "true and", "reap"),
+    lua("ahead: blamed though dealt with", "reap", "blame == 'oldest' and count_crash", "true and count_crash", "reap"),
     lua("ahead: claimed where types have limits", "lib/claim", "if ahead and limited then", "if false then", "ahead"),
     lua(
         "ahead: put back after the task has ended",

@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
--- reap: takes back what a dead or silent worker holds. A claim that was never started goes back uncounted; of the started
--- ones, the oldest is what the worker ran: it counts one crash and goes back to the head of its queue, or fails at the crash
--- limit. The others had been claimed ahead and go back uncounted.
+-- reap: takes back what a dead or silent worker holds. What it ran counts one crash and goes back to the head of its queue, or
+-- fails at the crash limit. Claims that were not started, or claimed ahead of need, go back uncounted.
 -- KEYS[1] pending
 -- KEYS[2] high
 -- KEYS[3] low
@@ -22,7 +21,7 @@
 -- ARGV[5] detail of the error as JSON
 -- ARGV[6] most: entries to move
 -- ARGV[7] token of this call, the same when it is repeated
--- ARGV[8] blame: '1', or '0' when what the worker ran has been dealt with already
+-- ARGV[8] blame: id of the task that the worker ran; 'oldest' of what it had started, where nobody saw what it ran; '' for none
 -- RETURNS how many entries were taken from the list, then of the task that counts a crash: id, attempt, 'pending' or 'failed', crashes,
 --         type
 local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -40,7 +39,7 @@ if not lease_over(mode == 'dead') then
   return {0}
 end
 
-local ids, ran = redis.call('LRANGE', processing, -most, -1), nil
+local ids, oldest = redis.call('LRANGE', processing, -most, -1), nil
 redis.call('LTRIM', processing, 0, -#ids - 1)
 for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie at the very head
   local key = task_prefix .. id
@@ -50,16 +49,16 @@ for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie
   elseif record[1] == 'pending' then
     give_back(id, key, record)
   elseif record[1] == 'processing' and record[2] == worker_id then
-    if ran then
-      give_back(unpack(ran))
+    if oldest then
+      give_back(unpack(oldest))
     end
-    ran = {id, key, record}
+    oldest = id ~= blame and {id, key, record} or count_crash(id, key, record)
   else
     dropped(id) -- withdrawn meanwhile, or unreadable
   end
 end
-if ran then
-  (blame == '1' and count_crash or give_back)(unpack(ran))
+if oldest then
+  (blame == 'oldest' and count_crash or give_back)(unpack(oldest))
 end
 vacate(worker_id)
 local reply = {#ids, unpack(moved)}
