@@ -45,7 +45,8 @@ class Undertaker:
     def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None, blame: str = OLDEST) -> None:
         """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed.
 
-        The task that it ran is to `blame` for that: an id, OLDEST if nobody saw it, '' if it ran none or that was settled apart.
+        The task that it ran is to `blame` for that: an id, OLDEST if nobody saw it, '' if it ran none or that was settled
+        apart.
         """
         text, detail = describe(died) if died else _unseen(dead=dead)
         reaped = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail, blame=blame)

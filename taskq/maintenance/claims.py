@@ -1,7 +1,8 @@
 """Takes claims from busy workers: what they claimed ahead must not wait behind a long task, nor run once it is cancelled.
 
 Whoever has taken the tickets of a worker while that ran one and the same task knows that it has begun none of the claims,
-and may put them back. If this process dies in between, or is late, the worker misses the tickets and puts the claims back.
+and may put them back: also those of which no ticket is there, which a connection that broke has left behind. If this process
+is late, the worker misses the tickets and puts the claims back.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LONG_S = 0.05
 """A task that has run for so long is one behind which nothing waits."""
 
 AGAIN_S = 1.0
-"""For so long what a busy worker claimed is looked for again: a claim may reach a slow server late."""
+"""After so long what a busy worker claimed is looked for once more: a claim may reach a slow server late."""
 
 
 class Busy(NamedTuple):
@@ -48,7 +49,7 @@ class Claims:
     def __init__(self, inspector: Inspector, shelves: Shelves) -> None:
         self.inspector = inspector
         self.shelves = shelves
-        self._taken: dict[str, int] = {}
+        self._freed: dict[str, tuple[int, bool]] = {}
 
     def free(self, workers: Mapping[str, Born]) -> None:
         """Let other workers run what waits behind a long task."""
@@ -56,7 +57,7 @@ class Claims:
             busy = self.shelves.busy(born.seat)
             if busy is not None and busy.for_s > LONG_S:
                 self._free(born, worker_id, busy)
-        self._taken = {worker_id: serial for worker_id, serial in self._taken.items() if worker_id in workers}
+        self._freed = {worker_id: seen for worker_id, seen in self._freed.items() if worker_id in workers}
 
     def stop(self, born: Born, stop: Stop) -> bool:
         """Let an attempt that was cancelled or deleted not begin, nor what was claimed beside it. False when it is the one
@@ -73,9 +74,8 @@ class Claims:
         after = self.shelves.busy(born.seat)
         if after is None or after.serial != busy.serial or any(ticket.worker_id != worker_id for ticket in tickets):
             return False
-        if tickets:
-            self._taken[worker_id] = busy.serial
-        if self._taken.get(worker_id) == busy.serial and (tickets or busy.for_s < AGAIN_S):
+        seen = busy.serial, busy.for_s >= AGAIN_S
+        if tickets or self._freed.get(worker_id) != seen:
             for task in put_back(self.inspector.queue(born.queue), worker_id, busy.task_id, busy.attempt):
                 emit(
                     "task.released",
@@ -85,4 +85,5 @@ class Claims:
                     attempt=task.attempt,
                     worker_id=worker_id,
                 )
+            self._freed[worker_id] = seen
         return True

@@ -16,11 +16,12 @@ class PutBack(NamedTuple):
     type: str
 
 
-def put_back(queue: Queue, worker_id: str, task_id: str, attempt: int) -> list[PutBack]:
+def put_back(queue: Queue, worker_id: str, task_id: str = "", attempt: int = 0) -> list[PutBack]:
     """Put back what a worker has started beside the attempt that it runs, in its order; nothing is counted.
 
     The caller must have made sure that the worker begins none of it while it runs that attempt; once that has ended, this
-    does nothing. Safe to repeat. Raises QueueUnavailable or QueueRefused.
+    does nothing. Without an id the caller is the worker, which runs none. Safe to repeat. Raises QueueUnavailable or
+    QueueRefused.
     """
     keys = queue.keys
     names = [keys.pending, keys.high, keys.low, keys.processing(worker_id), keys.task_prefix, keys.paused, keys.limits]

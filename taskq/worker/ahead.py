@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from taskq.errors import LeaseLost, QueueUnavailable
 from taskq.queue.ahead import Answer, Completion, Stream
+from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.shelf import Shelf, Ticket
 from taskq.task import Attempt, Verdict
@@ -60,7 +61,7 @@ class Ahead:
             if found is not None and not self._stream.owed and self._room() > 0:
                 self._claim()  # the task before ended in a way that claims nothing
         except QueueUnavailable:
-            self._recover()
+            self._recover(found)
         return found
 
     def singly(self) -> bool:
@@ -151,13 +152,18 @@ class Ahead:
             if attempt is not None and self.queue.release(self.worker_id, attempt) is Verdict.STALE:
                 self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)  # it was cancelled or deleted
 
-    def _recover(self) -> None:
-        """After an error. A claim whose answer was lost may have started a task: it lies in the worker's list, where claims
-        one by one find it. They find what waits here too, so it is not kept twice, unless its ticket is gone."""
+    def _recover(self, following: Attempt | None = None) -> None:
+        """After an error. A claim whose answer was lost may have started a task that lies in the worker's list and has no
+        ticket any more, so everything there goes back, but for the task that is to run now. What the server does later still
+        is found by claims one by one."""
         for answer in self._stream.recover():
             self._heard(answer)
-        ours = {ticket.number for ticket in self.shelf.clear()}
-        self._release([claimed.attempt for claimed in self._claimed if claimed.number not in ours])
+        self.shelf.clear()
+        if following is None:
+            put_back(self.queue, self.worker_id)
+            self.queue.stop_done(self.worker_id)  # what was cancelled or deleted meanwhile does not begin here
+        else:
+            put_back(self.queue, self.worker_id, following.id, following.attempt)
         self._claimed.clear()
         self._waiting = 0
         self._made = self._answered = 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
-from taskq.errors import LeaseLost
+from taskq.errors import LeaseLost, QueueUnavailable
 from taskq.limits import Limit
 from taskq.maintenance.claims import LONG_S, Busy, Claims
 from taskq.maintenance.messages import Born
-from taskq.queue.ahead import Answer, Completion
+from taskq.queue.ahead import Answer, Completion, Stream
 from taskq.queue.inspect import Inspector
 from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
@@ -90,6 +91,13 @@ def enqueued(queue: Queue, count: int = 50) -> list[str]:
     tasks = [new() for _ in range(count)]
     queue.enqueue_many(tasks)
     return [task.id for task in tasks]
+
+
+def cut(queue: Queue) -> None:
+    """Close every connection on which scripts ran."""
+    for client in queue.link.redis.client_list(_type="normal"):
+        if client["cmd"] == "evalsha":
+            queue.link.redis.client_kill_filter(_id=client["id"])
 
 
 class Seen:
@@ -254,9 +262,7 @@ def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker
     running = worker.run_until_claimed_ahead()
     if when == "before an answer":
         worker.run(running)
-    for client in queue.link.redis.client_list(_type="normal"):
-        if client["cmd"] == "evalsha":
-            queue.link.redis.client_kill_filter(_id=client["id"])
+    cut(queue)
     if when == "before a completion":
         worker.run(running)
 
@@ -265,7 +271,75 @@ def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker
     assert worker.ran == ids
     assert [task_id for task_id, _ in worker.verdicts] == ids
     assert {status(queue, task_id) for task_id in ids} == {Status.COMPLETED}
-    assert {record(queue, task_id)["attempt"] for task_id in ids} == {"1"}
+    assert {record(queue, task_id).get("crashes", "0") for task_id in ids} == {"0"}
+
+
+@pytest.mark.parametrize("when", ["before a completion", "before an answer"])
+def test_after_a_cut_connection_nothing_waits_behind_the_next_task(
+    queue: Queue, worker: Worker, other: Worker, when: str
+) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    if when == "before an answer":
+        worker.run(running)
+    cut(queue)
+    if when == "before a completion":
+        worker.run(running)
+
+    long = worker.next()
+
+    assert long is not None
+    assert entries(queue, queue.keys.processing(worker.id)) == [long.id]
+    other.run_all()
+    assert sorted([*worker.ran, long.id, *other.ran]) == sorted(ids)
+
+
+def test_a_task_that_is_cancelled_before_a_cut_connection_is_not_asked_for_again(queue: Queue, worker: Worker) -> None:
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    queue.cancel(worker.waiting()[0])
+    cut(queue)
+
+    worker.run(running)
+
+    assert queue.stops([worker.id]) == []
+
+
+def test_what_came_late_is_put_back_although_no_ticket_is_there(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    """A claim whose connection was given up may reach the server after all, when the next task runs already."""
+    ids = enqueued(queue)
+    running = worker.next()
+    assert running is not None
+    late = Stream(queue, worker.id)
+    late.claim()
+    late.answer()
+    claims = Claims(inspector, Seen(worker.shelf, running))
+
+    claims.free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert entries(queue, queue.keys.processing(worker.id)) == [running.id]
+    assert entries(queue, queue.keys.pending) == ids[1:]
+
+
+@pytest.mark.parametrize("for_s", [2 * LONG_S, 60.0])
+def test_what_could_not_be_put_back_at_once_is_put_back_later(
+    queue: Queue, inspector: Inspector, worker: Worker, monkeypatch: pytest.MonkeyPatch, for_s: float
+) -> None:
+    """The tickets are taken by then; whoever took them may also be another process, which has died."""
+    enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    claims, born = Claims(inspector, Seen(worker.shelf, running, for_s=for_s)), Born(worker.id, queue.name, 0)
+    with monkeypatch.context() as patch, pytest.raises(QueueUnavailable):
+        patch.setattr("taskq.maintenance.claims.put_back", unavailable)
+        claims.free({worker.id: born})
+
+    claims.free({worker.id: born})
+
+    assert entries(queue, queue.keys.processing(worker.id)) == [running.id]
+
+
+def unavailable(*_: object) -> NoReturn:
+    raise QueueUnavailable("away")
 
 
 def test_a_worker_whose_lease_has_lapsed_ends_when_it_hears_of_it(queue: Queue, worker: Worker) -> None:

@@ -167,8 +167,8 @@ AHEAD = [
     lua(
         "ahead: put back after the task has ended",
         "put_back",
-        "if not redis.call('LPOS', processing, running) or",
-        "if",
+        "not redis.call('LPOS', processing, running)\n  or ",
+        "",
         "ahead",
     ),
     lua(
@@ -186,6 +186,17 @@ AHEAD = [
         "if False:",
         "ahead",
     ),
+    python(
+        "ahead: next task put back with the others", "worker/ahead", "following.id, following.attempt)", "'', 0)", "ahead"
+    ),
+    python(
+        "ahead: claims left behind by a connection",
+        "worker/ahead",
+        "            put_back(self.queue, self.worker_id)\n",
+        "",
+        "ahead",
+    ),
+    python("ahead: put back by tickets alone", "maintenance/claims", "if tickets or self", "if tickets and self", "ahead"),
     python("ahead: worker that went on robbed", "maintenance/claims", "after.serial != busy.serial or ", "", "ahead"),
     python(
         "ahead: tickets of a stranger taken for ours",

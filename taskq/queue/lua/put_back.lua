@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- put_back: puts back what a worker has claimed beside the task that it runs, in the order in which it would have run.
--- Nothing is counted. Only for somebody who has taken these claims from that worker; and only as long as the task runs, since
--- what the worker claims afterwards is its own again.
+-- Nothing is counted. Only for somebody who has taken these claims from that worker, as long as the task runs, since what the
+-- worker claims afterwards is its own again; and for the worker itself while it runs none.
 -- KEYS[1] pending
 -- KEYS[2] high
 -- KEYS[3] low
@@ -10,7 +10,7 @@
 -- KEYS[6] paused
 -- KEYS[7] limits
 -- ARGV[1] worker_id
--- ARGV[2] running: the id of the task that it runs
+-- ARGV[2] running: the id of the task that it runs, or '' for none
 -- ARGV[3] attempt of that task
 -- RETURNS id, attempt and type of each task that was put back
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -19,7 +19,8 @@ local worker_id, running, attempt = ARGV[1], ARGV[2], ARGV[3]
 local verb = 'release'
 -- include now aside ring push room park back
 local reply = {}
-if not redis.call('LPOS', processing, running) or redis.call('HGET', task_prefix .. running, 'attempt') ~= attempt then
+if running ~= '' and (not redis.call('LPOS', processing, running)
+  or redis.call('HGET', task_prefix .. running, 'attempt') ~= attempt) then
   return reply
 end
 for _, id in ipairs(redis.call('LRANGE', processing, 0, -1)) do -- the newest first, so that the oldest comes to the very head
