@@ -42,10 +42,14 @@ def test_the_first_task_is_served_and_submitted_as_told(start_service: StartServ
 
 
 def test_the_test_of_the_first_task_passes(tmp_path: Path) -> None:
+    """In a clone too, whose settings want a plugin: no others than those that were installed are there."""
     write_files(tmp_path)
-    command = WRITING["command", "pytest"].replace(".venv/bin/pytest", f"PYTHONPATH={ROOT} {sys.executable} -m pytest -q")
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    installed, command = WRITING["command", "pytest"].split(" && ")
+    assert installed == ".venv/bin/pip install -q pytest pytest-timeout"
+    command = command.replace(".venv/bin/pytest", f"{sys.executable} -m pytest -q -p pytest_timeout")
 
-    assert "4 passed" in shell(command, tmp_path)
+    assert "4 passed" in shell(command, tmp_path, PYTHONPATH=str(ROOT), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
 
 def test_every_block_of_the_chapter_is_one_that_these_tests_use() -> None:
