@@ -16,6 +16,7 @@ from taskq.queue.ahead import Answer, Completion, Stream
 from taskq.queue.inspect import Inspector
 from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
+from taskq.queue.standing import standing
 from taskq.shelf import Shelf, Ticket
 from taskq.task import Attempt, Status, Verdict
 from taskq.worker.ahead import Ahead
@@ -376,3 +377,17 @@ def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker) 
 
     assert entries(queue, queue.keys.processing(worker.id)) == []
     assert entries(queue, queue.keys.pending) == [task_id for task_id in ids if task_id not in worker.ran]
+
+
+def test_of_what_a_worker_holds_the_oldest_is_what_it_runs(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    *_, last = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    for at, task_id in enumerate([running.id, *worker.waiting()]):
+        queue.link.redis.hset(queue.keys.task(task_id), "started_at", 1000 + at)
+    waiting = inspector.get(last)
+    assert waiting
+
+    found = inspector.runs(inspector.workers("default")), standing(inspector, waiting).busy_since_ms
+
+    assert [(run.task_id, run.started_at_ms) for run in found[0].values()] == [(running.id, 1000)]
+    assert found[1] == 1000

@@ -7,8 +7,8 @@ local function crowd(most)
   end
   local idle, since = 0, ''
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', leases, '(' .. now, '+inf')) do
-    local held = redis.call('LRANGE', processing_prefix .. worker, 0, 1)
-    local task = held[1] ~= '!' and held[1] or held[2] ~= '!' and held[2]
+    local held = redis.call('LRANGE', processing_prefix .. worker, -2, -1) -- of several it runs the oldest
+    local task = held[2] ~= '!' and held[2] or held[1] ~= '!' and held[1]
     local began = task and redis.call('HGET', task_prefix .. task, 'started_at')
     if not task then
       idle = idle + 1
