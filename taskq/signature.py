@@ -72,7 +72,7 @@ class Signature(msgspec.Struct, frozen=True):
         try:
             return _decode(bytes(value), self.further)
         except InvalidPayload as error:
-            raise InvalidPayload(error.detail, f"/{_escaped(name)}{error.pointer}") from error
+            raise InvalidPayload(error.detail, pointer_step(name) + error.pointer) from error
 
 
 def signature_of(function: Callable[..., Any]) -> Signature:
@@ -112,10 +112,6 @@ def pointer(message: str) -> tuple[str, str]:
     path = match["path"].partition("[...]")[0]
     steps = [step["name"] or step["index"] for step in _STEP.finditer(path)]
     return message[: match.start()], "".join(map(pointer_step, steps))
-
-
-def _escaped(step: str) -> str:
-    return step.replace("~", "~0").replace("/", "~1")
 
 
 def _decode(text: bytes, model: Any) -> Any:

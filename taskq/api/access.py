@@ -70,8 +70,10 @@ class Access:
 
 def is_open(path: str, settings: ApiSettings) -> bool:
     """Whether a path, or one of the paths of a template, needs no token even where others do."""
-    known = [path for name in settings.open for path in OPEN_PATHS[name]]
-    return path in ALWAYS_OPEN or any(path == each or (each.endswith("/") and path.startswith(each)) for each in known)
+    if path in ALWAYS_OPEN:
+        return True
+    known = (each for name in settings.open for each in OPEN_PATHS[name])
+    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in known)
 
 
 def needed_role(method: str, route: str) -> Role:

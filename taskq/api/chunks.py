@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from taskq.api.framing import MAX_FIELDS, Refusal, bad, check_fields
+from taskq.api.framing import MAX_FIELDS, TOKEN, Refusal, bad, check_fields
 
 MAX_LINE_BYTES = 1024
 """Longest size with its extensions, and longest trailer."""
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_EXTENSION = rb"[ \t]*;[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|%s))?" % (_TOKEN, _TOKEN, _QUOTED)
+_EXTENSION = rb"[ \t]*;[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|%s))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:%s)*" % _EXTENSION)
 
 

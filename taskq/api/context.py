@@ -36,7 +36,7 @@ class ApiSettings:
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
     """`draining` answers at once, from any thread, whether the service takes no new tasks any more. `registry` has the
-    types whose handlers this process knows; their own defaults hold where a request says nothing.`own_queues` are those
+    types whose handlers this process knows; their own defaults hold where a request says nothing. `own_queues` are those
     that the pools of this service serve, `own_types` what it publishes about the types of `registry`. With
     `tokens` None everybody may do everything. `requests` counts what is answered."""
 

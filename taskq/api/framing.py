@@ -18,9 +18,11 @@ MAX_REQUEST_LINE_BYTES = 8 * 1024
 
 MAX_FIELDS = 100
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(%s) ([\x21\x22\x24-\x7e]+) HTTP/(\d\.\d)" % _TOKEN)
-_NAME = re.compile(_TOKEN)
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""RFC 9110, section 5.6.2."""
+
+_REQUEST_LINE = re.compile(rb"(%s) ([\x21\x22\x24-\x7e]+) HTTP/(\d\.\d)" % TOKEN)
+_NAME = re.compile(TOKEN)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)([/?].*)?", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~%\-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?")

@@ -13,21 +13,20 @@ from taskq.api import shapes
 from taskq.api.context import ApiContext
 from taskq.api.describe import Answer, Operation, Parameter, describe, json
 from taskq.api.listing import QUEUE, TYPE
+from taskq.api.metrics import OTHER
 from taskq.api.periods import FROM, MOST_READ, STEP, TO, Period, read_steps, read_total
 from taskq.api.query import Query
 from taskq.api.views import second
 from taskq.members import name
 from taskq.queue import history, stats
-from taskq.queue.history import ENDS, NAMES, TIMED, Growth, Now
+from taskq.queue.history import ENDS, HOUR_S, NAMES, TIMED, Growth, Now
 from taskq.queue.inspect import Inspector
 from taskq.queue.stats import OUTCOMES
 from taskq.task import Status
 from taskq.units import shown
 
-OTHER = "other"
 MOST_SERIES = 50
-DAY_S = 86_400
-HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 
 
 class By(StrEnum):

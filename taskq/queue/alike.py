@@ -41,8 +41,7 @@ class Alike:
     def enqueue(self, task_id: str, payload: bytes | None) -> bytes:
         """Store one task; the answer, which `moments` reads. Raises QueueUnavailable, QueueFull or QueueRefused."""
         queue, text = self.queue, payload or b""
-        if not queue.announced:
-            queue.announce()
+        queue.announce()
         words = b"$%d\r\n%b\r\n$%d\r\n" % (len(task_id), task_id.encode(), len(text))
         answer: bytes = queue.link.packed(self._script, b"".join((self._opened, words, text, b"\r\n")))
         return answer

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from taskq.errors import QueueFull
 from taskq.queue.inspect import Inspector
+from taskq.queue.keys import Keys
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import load
 from taskq.queue.stats import OUTCOMES, hashes_at_once
@@ -116,12 +117,12 @@ def fold(queue: Queue) -> tuple[bool, float]:
 def growth(inspector: Inspector, queue: str, slices: Sequence[Slice], now: Now) -> dict[int, Growth]:
     """What happened in each minute or hour of the slices, by the second since the epoch at which that begins; those without
     anything are left out."""
-    stats = inspector.queue(queue).keys.stats
-    keys = {_key(stats, each.unit_s, at): at * each.unit_s for each in slices for at in range(each.first, each.end)}
-    moving = [key for key in _moving(stats, now) if key in keys]
+    names = inspector.queue(queue).keys
+    keys = {_key(names, each.unit_s, at): at * each.unit_s for each in slices for at in range(each.first, each.end)}
+    moving = [key for key in _moving(names, now) if key in keys]
     resting = [key for key in keys if key not in moving]
     found = dict(zip(resting, inspector.pipeline(lambda pipe: [pipe.hgetall(key) for key in resting]), strict=True))
-    *replies, open_, aside = hashes_at_once(inspector, [*moving, stats, f"{stats}:aside"])
+    *replies, open_, aside = hashes_at_once(inspector, [*moving, names.stats, names.stats_aside])
     found |= dict(zip(moving, replies, strict=True))
     grown = {keys[key]: from_bucket(fields) for key, fields in found.items() if fields}
     for fields, minute in ((open_, now.minute), (aside, int(aside.get(b"minute", now.minute)))):
@@ -154,7 +155,6 @@ def from_bucket(fields: Mapping[bytes, bytes]) -> Growth:
 
 def from_counters(fields: Mapping[bytes, bytes | int]) -> Growth:
     """The same of counters that are not folded yet, or of the totals."""
-
     grown = Growth()
     for field, number in fields.items():
         event, _, rest = field.decode("utf-8", "replace").partition(":")
@@ -173,12 +173,12 @@ def _known(field: bytes) -> tuple[bool, tuple[str, str] | None]:
     return words != event, (NAMES[event], type_) if event in NAMES else None
 
 
-def _key(stats: str, unit_s: int, at: int) -> str:
-    return f"{stats}:{'minute' if unit_s == MINUTE_S else 'hour'}:{at}"
+def _key(names: Keys, unit_s: int, at: int) -> str:
+    return names.minute(at) if unit_s == MINUTE_S else names.hour(at)
 
 
-def _moving(stats: str, now: Now) -> list[str]:
+def _moving(names: Keys, now: Now) -> list[str]:
     """The minutes and hours that a fold may be adding to now."""
     minutes = range(now.minute - 1, now.minute + 1)
     hours = sorted({minute * MINUTE_S // HOUR_S for minute in minutes})
-    return [*(_key(stats, MINUTE_S, at) for at in minutes), *(_key(stats, HOUR_S, at) for at in hours)]
+    return [*map(names.minute, minutes), *map(names.hour, hours)]

@@ -43,9 +43,6 @@ class QueueState(msgspec.Struct, frozen=True, kw_only=True):
     leases_lost: int = 0
 
 
-_RUN = ("status", "type", "attempt", "started_at")
-
-
 class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
     """One worker as Redis knows it: where it runs (`info`), what it holds, the seconds left of its lease, and its
     resident size at the last heartbeat (None before the first)."""
@@ -65,6 +62,9 @@ class Run(NamedTuple):
     type: str
     attempt: int
     started_at_ms: int
+
+
+_RUN_FIELDS = ("status", "type", "attempt", "started_at")
 
 
 class Inspector:
@@ -188,8 +188,8 @@ class Inspector:
         held = [
             (worker.id, self._keys(worker.queue).task(task_id), task_id) for worker in workers for task_id in worker.task_ids
         ]
-        records = self.pipeline(lambda pipe: [pipe.hmget(key, _RUN) for _, key, _ in held]) if held else []
-        return {
+        records = self.pipeline(lambda pipe: [pipe.hmget(key, _RUN_FIELDS) for _, key, _ in held]) if held else []
+        return {  # of several that a worker holds, the oldest, which is the last here
             worker_id: Run(task_id, type_.decode("utf-8", "replace"), int(attempt), int(started_at))
             for (worker_id, _, task_id), (status, type_, attempt, started_at) in zip(held, records, strict=True)
             if status == Status.PROCESSING.encode() and None not in (type_, attempt, started_at)

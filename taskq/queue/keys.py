@@ -23,7 +23,7 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
     :workers                 hash    worker id to a JSON object that tells where it runs
     :residents               hash    worker id to its resident size at the last heartbeat, bytes
     :types                   hash    digest to a catalog of task types as JSON; `taskq/catalog.py` knows its form
-    :stops                   hash    worker id to the task and attempt it shall stop; `lost:<worker id>`: its lease is over
+    :stops                   hash    worker id to the attempts it shall stop, a line each; `lost:<worker id>`: lease over
     :limits                  hash    type to its limits, `most count period`: running, starts in a period of ms; 0: no bound
     :limits:places:<type>    zset    worker id that runs a task of this type by the moment of its start, ms
     :limits:held             hash    worker id to the attempt for which it has a place: id, attempt, type
@@ -45,7 +45,8 @@ All keys of one queue bear the hash tag `{<prefix>:<queue>}`, so that one queue 
 
     outside any queue
     {<prefix>}:queues        set     names of the queues that ever took a task or had a worker
-    {<prefix>}:idempotency:<key>  string  what an Idempotency-Key was first used for: fingerprint, id, queue; expires
+    {<prefix>}:idempotency:<key>  string  what an Idempotency-Key, behind the name of a token and a line end if one was sent,
+                                     was first used for: fingerprint, id, queue; expires
     {<prefix>}:schedules     hash    name to the definition of a schedule as JSON, as the machines publish it
     {<prefix>}:schedules:seen  zset  name of a schedule by the moment when a machine last published it, ms
     {<prefix>}:requests      hash    what the API has answered, `<method> <code> <route>` to how often
@@ -107,6 +108,8 @@ class Keys:
         self.paused = f"{tag}:paused"
         self.counters = f"{tag}:counters"
         self.stats = f"{tag}:stats"
+        self.stats_aside = f"{self.stats}:aside"
+        self.stats_total = f"{self.stats}:total"
         self.queues = queues_key(prefix)
         self.schedules = schedules_key(prefix)
         self.seen = f"{self.schedules}:seen"
@@ -131,6 +134,22 @@ class Keys:
     def parked(self, type_: str) -> str:
         """The pending tasks of a type that its limits keep waiting."""
         return f"{self.limits}:parked:{type_}"
+
+    def places(self, type_: str) -> str:
+        """The workers that run a task of a limited type."""
+        return f"{self.limits}:places:{type_}"
+
+    def minute(self, number: int) -> str:
+        """What was counted in a minute since the epoch."""
+        return f"{self.stats}:minute:{number}"
+
+    def hour(self, number: int) -> str:
+        """What was counted in an hour since the epoch."""
+        return f"{self.stats}:hour:{number}"
+
+    def counted(self, process: str) -> str:
+        """The number of the last addition of a process to `requests`."""
+        return f"{self.requests}:{process}"
 
     def wake(self, task_id: str) -> str:
         """The list that has an entry once the task has ended, if anybody waits for that."""

@@ -61,7 +61,7 @@ def uses_of(queue: Queue) -> dict[str, Use]:
         return {}
     counts = _trip(
         queue,
-        lambda pipe: [(pipe.zcard(f"{keys.limits}:places:{type_}"), pipe.zcard(keys.parked(type_))) for type_ in limits],
+        lambda pipe: [(pipe.zcard(keys.places(type_)), pipe.zcard(keys.parked(type_))) for type_ in limits],
     )
     return {type_: Use(limit, *counts[2 * at : 2 * at + 2]) for at, (type_, limit) in enumerate(limits.items())}
 

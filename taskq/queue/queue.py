@@ -46,7 +46,7 @@ class Queue:
         self.keys = Keys(prefix, name)
         self.reports = Reports(link, self.keys)
         self._unanswered = Unanswered()
-        self.announced = False
+        self._announced = False
         self._claims: dict[str, FixedKeys] = {}
         self._completes: dict[str, FixedKeys] = {}
 
@@ -272,9 +272,9 @@ class Queue:
 
     def announce(self) -> None:
         """Put this queue among the known ones, once per process."""
-        if not self.announced:
+        if not self._announced:
             self._script("announce", "queues", args=[self.name])
-            self.announced = True
+            self._announced = True
 
     # -- helpers
 
@@ -289,13 +289,14 @@ class Queue:
         return ("pending", "high", "low")
 
     def complete_keys(self, worker_id: str) -> FixedKeys:
+        """Those of complete.lua; the same for every completion of a worker, so they are put together once."""
         found = self._completes.get(worker_id)
         if found is None:
             found = self._completes[worker_id] = FixedKeys((*self.claim_keys(worker_id), self.keys.completed))
         return found
 
     def claim_keys(self, worker_id: str) -> FixedKeys:
-        """The same for every claim of a worker, so they are put together once."""
+        """Those of claim.lua; put together once, too."""
         found = self._claims.get(worker_id)
         if found is None:
             keys = self.keys
@@ -306,6 +307,7 @@ class Queue:
         return found
 
     def claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
+        """The attempt in an answer of claim.lua, whose news are logged; None without one. Raises LeaseLost."""
         if reply[0] == b"lapsed":
             emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
             raise LeaseLost(f"the lease of {worker_id} has lapsed")

@@ -49,7 +49,7 @@ class Requests:
             if self._adding:
                 keys = Keys(inspector.prefix, "")
                 pairs = [word for request, number in self._adding.items() for word in (_field(request), number)]
-                names = [keys.requests, f"{keys.requests}:{self._process}"]
+                names = [keys.requests, keys.counted(self._process)]
                 inspector.link.script(load("count"), names, [self._calls, *pairs])
                 self._calls += 1
                 self._adding = Counter()

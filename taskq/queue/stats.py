@@ -90,9 +90,9 @@ def counted(inspector: Inspector, queue: str) -> Counted:
 
 def counters(inspector: Inspector, queue: str) -> Counter[bytes]:
     """The fields as they are counted, since the beginning: the totals, and what is not folded into them yet."""
-    key = inspector.queue(queue).keys.stats
+    keys = inspector.queue(queue).keys
     found: Counter[bytes] = Counter()
-    for fields in hashes_at_once(inspector, [key, f"{key}:aside", f"{key}:total"]):
+    for fields in hashes_at_once(inspector, [keys.stats, keys.stats_aside, keys.stats_total]):
         for field, number in fields.items():
             found[field] += int(number)
     return found

@@ -169,7 +169,7 @@ def _listening(attempt: Attempt, seen: _Seen) -> Iterator[None]:
     """Keep what is printed and logged, which also goes where it would have gone."""
     sink = log.of_handlers(_Sink(seen))
     level = logging.root.level
-    log.set_task(**logged(attempt, attempt.trace.trace_id if attempt.trace else None))
+    log.set_task(**logged(attempt))
     logging.root.addHandler(sink)
     logging.root.setLevel(min(level, logging.INFO))
     try:

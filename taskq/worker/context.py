@@ -39,7 +39,7 @@ class Context:
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose lines bear the task's fields."""
         attempt, worker_id = self._fields
-        fields = {**logged(attempt, attempt.trace.trace_id if attempt.trace else None), "worker_id": worker_id}
+        fields = {**logged(attempt), "worker_id": worker_id}
         return _TaskLog(logging.getLogger(TASK_LOGGER), fields)
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
@@ -65,8 +65,9 @@ class Context:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
-def logged(attempt: Attempt, trace_id: str | None) -> dict[str, Any]:
-    """What every log line about an attempt says."""
+def logged(attempt: Attempt, trace_id: str | None = None) -> dict[str, Any]:
+    """What every log line about an attempt says; `trace_id` is that of the span in which it runs, if it has one."""
+    trace_id = trace_id or (attempt.trace.trace_id if attempt.trace else None)
     fields = {"task_id": attempt.id, "type": attempt.type, "attempt": attempt.attempt}
     return {**fields, "trace_id": trace_id} if trace_id else fields
 

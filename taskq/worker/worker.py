@@ -191,7 +191,7 @@ class Worker:
         """A completion that was not waited for has been answered."""
         if answer.completion is not None and answer.verdict is not None:
             attempt, result, duration_s = answer.completion
-            log.set_task(**logged(attempt, attempt.trace.trace_id if attempt.trace else None))
+            log.set_task(**logged(attempt))
             self._settled(attempt, Completed(result), answer.verdict, duration_s)
             log.set_task()
 

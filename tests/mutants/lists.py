@@ -160,7 +160,7 @@ STATS = [
         "if False and each.first",
         "fold",
     ),
-    python("stats: what is being folded left out", "queue/stats", '[key, f"{key}:aside",', "[key,", "fold"),
+    python("stats: what is being folded left out", "queue/stats", "[keys.stats, keys.stats_aside,", "[keys.stats,", "fold"),
     lua("stats: names without end", "lib/tally", "> MOST_FIELDS", "> 1000 * MOST_FIELDS", "stats"),
 ]
 
