@@ -141,7 +141,7 @@ class TaskBatch:
             # the ids that the first request with the key has given
             items = [str(item) if isinstance(item, ApiError) else item for item in batch.items]
             first, _, again = resolve(self._context, req, key, [items, batch.whole], (base, "-"))
-            planner = Planner(self._context, batch.items, first, repeat_s=KEPT_S)
+            planner.repeat(first, KEPT_S)
         # a span tells beforehand what is stored, so that nothing can be made meanwhile
         with enqueueing(req, planner.news(planner.places) if spans.are_made() else []) as trace:
             planner.put_into(trace)

@@ -31,14 +31,13 @@ Outcome = Task | ApiError
 
 
 class Planner:
-    """Makes tasks of the items of a batch, each once and when it is first wanted. Their ids follow from `base`; `fields`
-    of NewTask hold for all of them."""
+    """Makes tasks of the items of a batch, each once and when it is first wanted. Their ids follow from `base`."""
 
-    def __init__(self, context: ApiContext, items: Sequence[Any], base: str, **fields: Any) -> None:
+    def __init__(self, context: ApiContext, items: Sequence[Any], base: str) -> None:
         self._context = context
         self._items = items
         self._ids = derived_ids(base, len(items))
-        self._fields = fields
+        self._fields: dict[str, Any] = {}
         self._admitter = Admitter(context)
         self._planned: dict[int, Planned] = {}
 
@@ -82,11 +81,15 @@ class Planner:
             for item in others
         )
 
+    def repeat(self, base: str, repeat_s: float) -> None:
+        """Have the ids follow from another base, and repeats of the tasks known for so long."""
+        self._ids = derived_ids(base, len(self._items))
+        self._fill(repeat_s=repeat_s)
+
     def put_into(self, trace: TraceContext | None) -> None:
         """Have all tasks belong to this trace."""
         if trace is not None:
-            self._fields["trace"] = trace
-            self._planned = {at: self._filled(planned) for at, planned in self._planned.items()}
+            self._fill(trace=trace)
 
     def by_queue(self) -> dict[str, list[int]]:
         """The places of the items by the queue that they name; what is no name of a queue counts as none."""
@@ -108,11 +111,16 @@ class Planner:
             new = new_task(item, self._context, self._ids[at], self._admitter)
         except ApiError as error:
             return error
-        return self._filled(new)
+        return self._filled(at, new) if self._fields else new
 
-    def _filled(self, planned: Planned) -> Planned:
-        if self._fields and isinstance(planned, NewTask):
-            return msgspec.structs.replace(planned, **self._fields)
+    def _fill(self, **fields: Any) -> None:
+        self._fields.update(fields)
+        self._planned = {at: self._filled(at, planned) for at, planned in self._planned.items()}
+
+    def _filled(self, at: int, planned: Planned) -> Planned:
+        """The same with its id and with what holds for all tasks."""
+        if isinstance(planned, NewTask):
+            return msgspec.structs.replace(planned, id=self._ids[at], **self._fields)
         return planned
 
 

@@ -14,6 +14,7 @@ from taskq.api import planning
 from taskq.api.app import create_app
 from taskq.api.batch import MOST_ERRORS, MOST_TASKS
 from taskq.api.context import ApiContext
+from taskq.api.submission import new_task
 from taskq.errors import QueueFull, QueueUnavailable
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
@@ -343,6 +344,21 @@ def test_an_atomic_batch_that_is_sent_again_stores_nothing_again(api: TestClient
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.content == first.content
     assert stored(inspector) == []
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_what_was_admitted_under_a_key_is_what_is_stored(
+    api: TestClient, inspector: Inspector, monkeypatch: pytest.MonkeyPatch, atomic: bool
+) -> None:
+    """Whoever asked for each task twice could be told something else the second time, and store a part of all or none."""
+    asked: list[Any] = []
+    monkeypatch.setattr(planning, "new_task", lambda item, *rest: asked.append(item["payload"]) or new_task(item, *rest))  # type: ignore[func-returns-value]
+
+    answer = post(api, [echo(payload=n) for n in range(3)], {"Idempotency-Key": "k"}, atomic=atomic)
+
+    assert answer.status_code == (201 if atomic else 200)
+    assert sorted(asked) == [0, 1, 2]
+    assert len(stored(inspector)) == 3
 
 
 def test_a_refused_atomic_batch_leaves_its_key_free(api: TestClient) -> None:
