@@ -14,10 +14,11 @@ _PACKET_BYTES = 512
 
 
 class Ticket(NamedTuple):
-    """For the claim that a worker made as its `number`-th."""
+    """For the claim that a worker made as its `number`-th, at this moment of the monotonic clock, in ns."""
 
     number: int
     worker_id: str
+    laid_ns: int = 0
 
 
 class Shelf:
@@ -31,7 +32,7 @@ class Shelf:
     def lay(self, ticket: Ticket) -> None:
         """Put one behind the others. What could not be laid (a task has closed the socket) counts as taken by somebody."""
         with contextlib.suppress(OSError):
-            self._inside.send(f"{ticket.number} {ticket.worker_id}".encode())
+            self._inside.send(f"{ticket.number} {ticket.laid_ns} {ticket.worker_id}".encode())
 
     def take(self) -> Ticket | None:
         """The oldest, which is the caller's now; None when there is none."""
@@ -39,8 +40,8 @@ class Shelf:
             packet = self._outside.recv(_PACKET_BYTES)
         except OSError:
             return None
-        number, _, worker_id = packet.decode().partition(" ")
-        return Ticket(int(number), worker_id)
+        number, laid_ns, worker_id = packet.decode().split(" ", 2)
+        return Ticket(int(number), worker_id, int(laid_ns))
 
     def clear(self) -> list[Ticket]:
         """Take all, the oldest first."""

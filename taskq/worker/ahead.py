@@ -23,6 +23,10 @@ from taskq.task import Attempt, Verdict
 SINGLY_S = 1.0
 """How long tasks are claimed one by one where types have limits, until it is asked again whether they still have."""
 
+FRESH_NS = 5_000_000_000
+"""What was claimed longer ago is given back instead of begun. In less time a worker runs all short tasks that it may hold.
+After more it has been stopped: its lease may have ended, and others may have run what it holds."""
+
 
 class Claimed(NamedTuple):
     """What came of the claim with this number; no attempt if no task was found."""
@@ -111,7 +115,7 @@ class Ahead:
     def _lay(self) -> None:
         """Before the claim is made: from then on somebody may have to take it from us."""
         self._made += 1
-        self.shelf.lay(Ticket(self._made, self.worker_id))
+        self.shelf.lay(Ticket(self._made, self.worker_id, time.monotonic_ns()))
 
     def _hear(self, answer: Answer) -> None:
         if answer.completion is not None:
@@ -131,8 +135,8 @@ class Ahead:
             self._window = 1
 
     def _take(self) -> Attempt | None:
-        """The oldest of what is claimed whose ticket is still there. The others go back by our hand too, as whoever took the
-        tickets may have died with them: whatever comes second changes nothing."""
+        """The oldest of what is claimed whose ticket is still there, and fresh. The others go back by our hand too, as
+        whoever took the tickets may have died with them: whatever comes second changes nothing."""
         found, lost = None, []
         ticket = self.shelf.take() if self._claimed else None
         while self._claimed and found is None:
@@ -140,9 +144,10 @@ class Ahead:
             self._waiting -= attempt is not None
             if ticket is None or ticket.number != number:
                 lost.append(attempt)
-            elif attempt is not None:
+            elif attempt is not None and time.monotonic_ns() - ticket.laid_ns <= FRESH_NS:
                 found = attempt
             else:
+                lost.append(attempt)
                 ticket = self.shelf.take() if self._claimed else None
         self._release(lost)
         return found

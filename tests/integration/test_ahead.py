@@ -20,7 +20,7 @@ from taskq.queue.standing import standing
 from taskq.shelf import Shelf, Ticket
 from taskq.task import Attempt, Status, Verdict
 from taskq.worker.ahead import Ahead
-from tests.integration.steps import entries, joined, lapse, new, record, status
+from tests.integration.steps import entries, joined, lapse, new, reap, record, status
 
 MOST = 8
 
@@ -341,6 +341,38 @@ def test_what_could_not_be_put_back_at_once_is_put_back_later(
 
 def unavailable(*_: object) -> NoReturn:
     raise QueueUnavailable("away")
+
+
+def test_a_worker_that_was_stopped_begins_nothing_that_others_have_run_meanwhile(
+    queue: Queue, worker: Worker, other: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    lapse(queue, worker.id)
+    reap(queue, worker.id, dead=False)
+    other.run_all()
+    monkeypatch.setattr("taskq.worker.ahead.FRESH_NS", -1)
+
+    worker.run(running)
+    with pytest.raises(LeaseLost):
+        worker.run_all()
+
+    assert worker.ran == ids[: len(worker.ran)], "the last of these is what it ran when it was stopped"
+    assert sorted(other.ran) == sorted(set(ids) - set(worker.ran) | {running.id})
+
+
+def test_what_was_claimed_long_ago_is_given_back(queue: Queue, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    worker.run(running, more=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("taskq.worker.ahead.FRESH_NS", -1)
+        assert worker.ahead.next() is None
+        assert entries(queue, queue.keys.processing(worker.id)) == []
+
+    worker.run_all()
+
+    assert sorted(worker.ran) == sorted(ids)
 
 
 def test_a_worker_whose_lease_has_lapsed_ends_when_it_hears_of_it(queue: Queue, worker: Worker) -> None:

@@ -187,6 +187,13 @@ AHEAD = [
         "ahead",
     ),
     python(
+        "ahead: begun however long ago claimed",
+        "worker/ahead",
+        " and time.monotonic_ns() - ticket.laid_ns <= FRESH_NS",
+        "",
+        "ahead",
+    ),
+    python(
         "ahead: next task put back with the others", "worker/ahead", "following.id, following.attempt)", "'', 0)", "ahead"
     ),
     python(
