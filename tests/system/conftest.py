@@ -93,7 +93,7 @@ class Service:
         arguments; does not wait.
 
         It listens on a free loopback port unless `api.listen` says otherwise. Of the environment of the tests nothing
-        that taskq reads is passed on. With `handlers` it serves the task types of tests/system/handlers.py as well.
+        that taskq reads is passed on. With `handlers` it serves the task types of tests/system/handlers as well.
         """
         assert self._process is None or self._process.poll() is not None, "this service is running already"
         self.configure(config or {}, handlers=handlers)
