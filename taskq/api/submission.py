@@ -92,7 +92,7 @@ class Members(members.Members):
             raise ApiError(code, self.unknown.sentence, errors=self.faults, members=members)
         if self.faults:
             first = self.faults[0]
-            sentence = f"invalid {first['pointer'].removeprefix('/')}: {first['detail']}"
+            sentence = f"invalid {first['pointer'].removeprefix('/') or 'body'}: {first['detail']}"
             raise ApiError("invalid_members", sentence, errors=self.faults)
 
 

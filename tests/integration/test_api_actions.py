@@ -152,6 +152,8 @@ def test_what_is_wrong_with_a_body_is_told(api: TestClient, body: dict[str, Any]
 
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_members")
     assert [fault["pointer"] for fault in answer.json["errors"]] == pointers
+    first = answer.json["errors"][0]
+    assert answer.json["error"] == f"invalid {first['pointer'][1:] or 'body'}: {first['detail']}"
     assert api.simulate_get("/operations").json == []
 
 
