@@ -50,14 +50,15 @@ def binary() -> str | None:
 
 
 @contextmanager
-def nginx(directory: Path, api: tuple[str, int]) -> Iterator[Front]:
-    """nginx in front of `api`, with what it writes in `directory`. Raises RuntimeError if it does not start."""
+def nginx(directory: Path, api: tuple[str, int], processes: str = "auto") -> Iterator[Front]:
+    """nginx in front of `api`, in so many processes, with what it writes in `directory`. Raises RuntimeError if it does not
+    start."""
     program = binary()
     if program is None:
         raise RuntimeError("there is no nginx on this machine")
     secure, plain = _free_ports()
     _make_certificate(directory)
-    (directory / "nginx.conf").write_text(_adapted(directory, api, secure, plain))
+    (directory / "nginx.conf").write_text(_adapted(directory, api, secure, plain, processes))
     command = [program, "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", str(directory / "error.log")]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     if checked.returncode:
@@ -78,12 +79,13 @@ def _make_certificate(directory: Path) -> None:
     subprocess.run(command, capture_output=True, check=True)
 
 
-def _adapted(directory: Path, api: tuple[str, int], secure: int, plain: int) -> str:
+def _adapted(directory: Path, api: tuple[str, int], secure: int, plain: int, processes: str) -> str:
     """The file itself but for what belongs to the machine."""
     text = re.sub(r"(?m)^\s*listen \[::\].*\n", "", CONFIG.read_text())
     temporary = "".join(f"    {name}_temp_path {directory}/{name};\n" for name in _TEMPORARY)
     for old, new in (
         ("user www-data;\n", "user root;\n" if os.geteuid() == 0 else ""),
+        ("worker_processes auto;", f"worker_processes {processes};"),
         ("/run/nginx.pid", f"{directory}/pid"),
         ("/var/log/nginx", str(directory)),
         ("/etc/taskq/tls", str(directory)),

@@ -7,12 +7,15 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from taskq.api.errors import STATUS
+from taskq.api.headers import HEADERS
 from tests.drips import dripping
 from tests.nginx import NAME, Client, Front, binary, nginx
 from tests.system.conftest import Answer
@@ -32,7 +35,8 @@ def front(service: Service, tmp_path: Path) -> Iterator[Front]:
     """nginx before a service that has room for few connections."""
     service.start(CONFIG).wait_ready()
     address = urlsplit(service.url)
-    with nginx(tmp_path, (address.hostname or "", address.port or 0)) as found:
+    # one process: two could keep all connections of the API from each other, as few as there are
+    with nginx(tmp_path, (address.hostname or "", address.port or 0), "1") as found:
         yield found
 
 
@@ -73,13 +77,44 @@ def test_host_and_request_id_arrive_and_other_names_get_nothing(service: Service
     assert (moved.status, moved.headers["Location"]) == (308, f"https://{NAME}/tasks?x=1")
 
 
+HOST = f"Host: {NAME}\r\n".encode()
+REFUSED = {
+    "bad_request": b"GET /health HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
+    "header_too_large": b"GET /health HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 9000 + b"\r\n\r\n",
+    "method_not_allowed": b"TRACE /health HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n",
+    "not_found": b"GET /nginx/refused HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n",
+    "not_implemented": b"POST /tasks HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n" + HOST + b"\r\n",
+    "uri_too_long": b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+    "version_not_supported": b"GET /health HTTP/3.0\r\n" + HOST + b"\r\n",
+}
+
+
 def test_what_nginx_answers_itself_looks_like_an_answer_of_the_api(service: Service, front: Front) -> None:
     too_large = ask(front, "POST", "/tasks", "x" * (17 << 20))
     service.terminate(signal.SIGTERM)
     away = ask(front, "POST", "/tasks", TASK)
+    refused = [(sent(front, request), STATUS[code], code) for code, request in REFUSED.items()]
+    unread = sent(front, b"GARBAGE\r\n\r\n")
 
-    for answer, status, code in ((too_large, 413, "body_too_large"), (away, 503, "service_unavailable")):
+    for answer, status, code in (
+        *refused,
+        (unread, 400, "bad_request"),
+        (too_large, 413, "body_too_large"),
+        (away, 503, "service_unavailable"),
+    ):
         assert (answer.status, answer.body["status"], answer.body["code"]) == (status, status, code)
+        assert answer.body["title"] == HTTPStatus(status).phrase
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.body["request_id"] == answer.headers["X-Request-ID"]
-    assert away.headers["Retry-After"] == "2"
+        assert HEADERS.items() <= dict(answer.headers).items()
+        assert answer.headers["Retry-After"] == ("2" if answer is away else None)
+
+
+def sent(front: Front, request: bytes) -> Answer:
+    """What nginx answers to these bytes, of which no server but it reads any."""
+    with closing(Client(front)) as client:
+        client.connect()
+        client.sock.sendall(request)
+        with closing(http.client.HTTPResponse(client.sock)) as answer:
+            answer.begin()
+            return Answer(answer.status, answer.headers, json.loads(answer.read()))
