@@ -56,6 +56,7 @@ class Parser(HTTPRequestParser):
     error: Any
     body_rcv: Any
     command: Any = ""
+    path: str
     version = "1.1"  # of the answer, as long as that of the request is not known
     begun = False
     """True once more than empty lines has arrived."""
@@ -98,7 +99,7 @@ class Parser(HTTPRequestParser):
             raise
         super().parse_header(header_plus)
         self._read_connection()
-        if self.path in LARGE_PATHS:  # type: ignore[attr-defined]
+        if self.path in LARGE_PATHS:
             self.adj = getattr(self.adj, "for_batches", self.adj)
         if self.chunked:
             self.body_rcv = ChunkedBody(self.body_rcv.getbuf(), self.adj.max_request_body_size)
@@ -161,10 +162,12 @@ class Channel(QuickChannel):
     """One connection. After a refusal it is closed in two steps: a plain close would reset it while the client still
     sends, and a reset throws away the answer that the client has not read yet."""
 
+    # Wider than in waitress' stubs.
     request: Any
     requests: Any
     requests_lock: Any
     server: Any
+    socket: Any
     parser_class = Parser
     task_class = AppTask
     error_task_class = JsonErrorTask
@@ -212,7 +215,7 @@ class Channel(QuickChannel):
         if not self.total_outbufs_len:
             self._answer_seen_at = None
             return False
-        unsent = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]  # type: ignore[arg-type]
+        unsent = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
         taken = self._sent_bytes - unsent
         if self._answer_seen_at is None or now - self._answer_seen_at > REQUEST_S:
             stuck = self._answer_seen_at is not None and (
@@ -224,7 +227,7 @@ class Channel(QuickChannel):
 
     def give_up(self) -> None:
         """Reset the connection: a plain close would leave what lies in the socket to the system, for as long as it likes."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[union-attr]
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.handle_close()
 
     def send(self, data: bytes, do_close: bool = True) -> int:
@@ -240,7 +243,7 @@ class Channel(QuickChannel):
     def has_unread(self) -> bool:
         """True when the client has sent what nobody has read yet; False also when it is gone."""
         try:
-            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))  # type: ignore[union-attr]
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:
             return False
 
@@ -269,7 +272,7 @@ class Channel(QuickChannel):
 
     def _end_writing(self) -> bool:
         try:
-            self.socket.shutdown(socket.SHUT_WR)  # type: ignore[union-attr]
+            self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             return False  # the client was faster
         return True

@@ -184,7 +184,7 @@ def test_a_worker_that_has_gone_on_is_left_alone(queue: Queue, inspector: Inspec
     assert {verdict for _, verdict in worker.verdicts} == {Verdict.OK}
 
 
-def test_what_is_put_back_too_late_is_the_workers_again(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+def test_what_is_put_back_too_late_is_the_workers_again(queue: Queue, worker: Worker) -> None:
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     worker.shelf.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,7 +68,7 @@ def lived(queue: Queue) -> Queue:
     return queue
 
 
-def test_a_fold_puts_what_was_counted_into_the_minute_and_the_hour_that_are_over(lived: Queue, inspector: Inspector) -> None:
+def test_a_fold_puts_what_was_counted_into_the_minute_and_the_hour_that_are_over(lived: Queue) -> None:
     minute = a_minute_passes(lived)
     before = history.from_counters(fields(lived))
 
@@ -129,7 +128,7 @@ def test_what_is_counted_while_a_fold_is_under_way_belongs_to_the_present_minute
     assert sum(summed(told(inspector)).values()) == sum(summed(found).values()) == MANY + 1
 
 
-def test_folds_of_several_machines_move_every_counter_once(queue: Queue, link: Link, inspector: Inspector) -> None:
+def test_folds_of_several_machines_move_every_counter_once(queue: Queue, link: Link) -> None:
     many_types(queue)
     minute = a_minute_passes(queue)
     other = Queue(link, prefix=queue.keys.prefix)
@@ -184,9 +183,8 @@ def test_growth_of_a_time_without_maintenance_goes_to_the_minute_before_it_is_ba
     assert [at // MINUTE_S for at in told(inspector)] == [minute]
 
 
-@pytest.mark.parametrize("garbage", [lambda queue: queue.link.redis.set(queue.keys.stats, "garbage")])
-def test_counters_that_are_no_counters_stop_no_fold(queue: Queue, garbage: Callable[[Queue], object]) -> None:
-    garbage(queue)
+def test_counters_that_are_no_counters_stop_no_fold(queue: Queue) -> None:
+    queue.link.redis.set(queue.keys.stats, "garbage")
     a_minute_passes(queue)
 
     assert fold(queue)[0] is False
