@@ -12,7 +12,7 @@ from taskq.deaths import crash, with_peak
 from taskq.log import emit
 from taskq.maintenance.messages import Died
 from taskq.queue.inspect import Inspector
-from taskq.queue.queue import OLDEST, Queue
+from taskq.queue.queue import NEXT, OLDEST, Queue
 from taskq.registry import Registry
 from taskq.retry import Backoff, delay_s
 from taskq.task import Attempt, ErrorDetail, ErrorKind, Status, Task, Verdict
@@ -38,15 +38,15 @@ class Undertaker:
         queue = self.inspector.queue(died.queue)
         if died.task_id is not None and died.cause in _SETTLED:
             self._settle(queue, died, died.task_id)
-        ran = died.task_id if died.cause not in _BLAMELESS else None
-        self.reap(queue, died.worker_id, dead=True, died=died, blame=ran or "")
+        blame = "" if died.task_id is not None and died.cause in _BLAMELESS else died.task_id or NEXT
+        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)
         queue.stop_done(died.worker_id)
 
     def reap(self, queue: Queue, worker_id: str, *, dead: bool, died: Died | None = None, blame: str = OLDEST) -> None:
         """Give back everything in the list of a worker whose process is `dead` or whose lease has lapsed.
 
-        The task that it ran is to `blame` for that: an id, OLDEST if nobody saw it, '' if it ran none or that was settled
-        apart.
+        The task that it ran is to `blame` for that: an id, NEXT if it ran none, OLDEST if nobody saw it, '' if that was
+        settled apart.
         """
         text, detail = describe(died) if died else _unseen(dead=dead)
         reaped = queue.reap(worker_id, dead=dead, max_crashes=self.max_crashes, error=text, detail=detail, blame=blame)

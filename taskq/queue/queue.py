@@ -30,6 +30,9 @@ BATCH = 200
 OLDEST = "oldest"
 """To blame for a death that nobody saw: what the worker ran is the oldest task that it had started."""
 
+NEXT = "next"
+"""To blame for a death between two tasks: what the worker had started, if that is one task alone."""
+
 RECHECK_S = 5.0
 """A task that has expired while a worker held it is looked at again after this time: the worker may give it back."""
 
@@ -214,7 +217,7 @@ class Queue:
     ) -> list[Reaped]:
         """Take back all that a worker holds, BATCH entries at a time: because its process is known to be `dead`, or else
         only if its lease has ended. The task with the id in `blame` counts a crash, is told `error` and `detail`, and is
-        returned; OLDEST: the oldest that was started, '': none. The others go back as they were.
+        returned; if that has ended, the one that NEXT means. OLDEST and NEXT: see there; '': none. The others go back.
         """
         keys = [
             *self._names(*self._lists()), self.keys.processing(worker_id),

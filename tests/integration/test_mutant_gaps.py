@@ -12,6 +12,7 @@ from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import LINGER_S, Maintenance, Rhythm
 from taskq.maintenance.messages import Born, Died
 from taskq.maintenance.reports import Held
+from taskq.queue.ahead import Stream
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -198,13 +199,20 @@ def test_what_a_dead_worker_had_claimed_beside_its_task_is_given_back(queue: Que
 
 
 @pytest.mark.parametrize("cause", ["crash", "exited"])
-def test_nobody_is_blamed_for_a_worker_that_was_seen_to_run_nothing(
-    queue: Queue, undertaker: Undertaker, cause: str
+@pytest.mark.parametrize(("started_tasks", "crashes"), [(1, 1), (2, 0)])
+def test_a_worker_that_ran_none_of_several_tasks_leaves_nobody_to_blame(
+    queue: Queue, undertaker: Undertaker, cause: str, started_tasks: int, crashes: int
 ) -> None:
     worker = joined(queue)
-    attempt = started(queue, worker)
+    first = started(queue, worker)
+    stream = Stream(queue, worker)
+    for _ in range(1, started_tasks):
+        enqueued(queue)
+        stream.claim()
+        stream.answer()
+    stream.close()
 
     undertaker.bury(Died(worker_id=worker, queue=queue.name, cause=cause))
 
     found = claim(queue, joined(queue))
-    assert (found.id, found.crashes) == (attempt.id, 0)
+    assert (found.id, found.crashes) == (first.id, crashes)

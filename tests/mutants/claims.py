@@ -143,11 +143,13 @@ REAP = [
         '("memory", "drain")',
         "mutant_gaps",
     ),
-    python("bury: blamed without having run", "maintenance/burial", 'blame=ran or ""', "blame=ran or OLDEST", "mutant_gaps"),
+    python(
+        "bury: one of several blamed", "maintenance/burial", "died.task_id or NEXT", "died.task_id or OLDEST", "mutant_gaps"
+    ),
     python(
         "bury: rest of the list left behind",
         "maintenance/burial",
-        '        self.reap(queue, died.worker_id, dead=True, died=died, blame=ran or "")\n',
+        "        self.reap(queue, died.worker_id, dead=True, died=died, blame=blame)\n",
         "",
         "mutant_gaps",
     ),
@@ -162,7 +164,9 @@ AHEAD = [
         "reap",
     ),
     lua("ahead: oldest blamed for what another ran", "reap", "id ~= blame and", "true and", "reap"),
-    lua("ahead: blamed though dealt with", "reap", "blame == 'oldest' and count_crash", "true and count_crash", "reap"),
+    lua("ahead: blamed though dealt with", "reap", "blame ~= '' and started == 1", "true", "reap"),
+    lua("ahead: one of several blamed", "reap", "and started == 1", "", "reap"),
+    lua("reap: the only one not blamed", "reap", "blame ~= '' and started == 1", "false", "mutant_gaps"),
     lua("ahead: claimed where types have limits", "lib/claim", "if ahead and limited then", "if false then", "ahead"),
     lua(
         "ahead: put back after the task has ended",

@@ -21,7 +21,8 @@
 -- ARGV[5] detail of the error as JSON
 -- ARGV[6] most: entries to move
 -- ARGV[7] token of this call, the same when it is repeated
--- ARGV[8] blame: id of the task that the worker ran; 'oldest' of what it had started, where nobody saw what it ran; '' for none
+-- ARGV[8] blame: id of the task that the worker ran, or 'next' if it ran none: where that is not in its list, the only task that
+--         it had started; 'oldest' of those, where nobody saw what it ran; '' for none
 -- RETURNS how many entries were taken from the list, then of the task that counts a crash: id, attempt, 'pending' or 'failed', crashes,
 --         type
 local pending, high, low, processing, leases, task_prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -39,7 +40,7 @@ if not lease_over(mode == 'dead') then
   return {0}
 end
 
-local ids, oldest = redis.call('LRANGE', processing, -most, -1), nil
+local ids, started, oldest = redis.call('LRANGE', processing, -most, -1), 0, nil
 redis.call('LTRIM', processing, 0, -#ids - 1)
 for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie at the very head
   local key = task_prefix .. id
@@ -52,13 +53,15 @@ for _, id in ipairs(ids) do -- the newest first, so that the oldest comes to lie
     if oldest then
       give_back(unpack(oldest))
     end
+    started = started + 1
     oldest = id ~= blame and {id, key, record} or count_crash(id, key, record)
   else
     dropped(id) -- withdrawn meanwhile, or unreadable
   end
 end
 if oldest then
-  (blame == 'oldest' and count_crash or give_back)(unpack(oldest))
+  local settle = (blame == 'oldest' or blame ~= '' and started == 1) and count_crash or give_back
+  settle(unpack(oldest))
 end
 vacate(worker_id)
 local reply = {#ids, unpack(moved)}
