@@ -128,7 +128,7 @@ def _workers(states: list[QueueState]) -> Iterator[Metric]:
 def _requests(found: dict[Request, int]) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "taskq_api_requests",
-        "Requests that the API has answered, by the template of the path (none: no path of ours, or refused unread).",
+        "Requests that the API has answered, by the template of the path (none: no path of ours, or not looked up).",
         labels=["method", "route", "code"],
     )
     for request, number in sorted(found.items()):

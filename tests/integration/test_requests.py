@@ -79,6 +79,7 @@ def test_the_template_of_the_path_is_counted_and_never_what_a_client_makes_up(ap
     for path in ("/tasks/5335d502-a2c7-4abd-9496-c64692b43869", "/tasks/x", "/nothing", "/nowhere"):
         api.simulate_get(path)
     api.simulate_request("INVENTED", "/tasks")
+    api.simulate_post("/tasks", headers={"Sec-Fetch-Site": "cross-site"})
     api.simulate_get("/metrics")
 
     found = answered(inspector)
@@ -87,6 +88,7 @@ def test_the_template_of_the_path_is_counted_and_never_what_a_client_makes_up(ap
         Request("GET", "/tasks/{task_id}", 404): 2,
         Request("GET", "", 404): 2,
         Request("other", "/tasks", 405): 1,
+        Request("POST", "", 403): 1,
     }
     assert 'taskq_api_requests_total{code="404",method="GET",route="none"} 2.0' in api.simulate_get("/metrics").text
 
