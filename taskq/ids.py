@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 
 LENGTH = 36
 _AHEAD = 512
 _DIGITS = [at for at in range(LENGTH) if at not in (8, 13, 18, 23)]
 """Where the hexadecimal digits stand, between the hyphens."""
+_FORM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _VERSION = bytes(0x40 | byte & 0x0F for byte in range(256))
 _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 
@@ -40,6 +42,12 @@ def new_ids(count: int) -> list[str]:
 def derived_ids(base: str, count: int) -> list[str]:
     """So many ids that look as random as `base` is, and are the same whenever they are made of it."""
     return _spelled(hashlib.shake_256(base.encode()).digest(16 * count))
+
+
+def read_id(text: str) -> str | None:
+    """The id that somebody names, as it is stored, in small letters; None for what is none: no other was ever given out."""
+    small = text.lower()
+    return small if _FORM.match(small) else None
 
 
 def _spelled(random: bytes) -> list[str]:

@@ -1,8 +1,7 @@
-"""POST /tasks/actions: one action on many tasks, tried or carried out; and the operations that come of it."""
+"""POST /tasks/actions: one action on many tasks, tried or carried out as an operation."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,17 +11,18 @@ import msgspec
 from taskq.api import shapes
 from taskq.api.body import read_object
 from taskq.api.context import ApiContext
-from taskq.api.describe import Answer, Body, Header, JsonSchema, Parameter, Schema, describe, json
+from taskq.api.describe import Answer, Body, Header, JsonSchema, Schema, describe, json
 from taskq.api.describe import Operation as Described
 from taskq.api.errors import ApiError
 from taskq.api.listing import CONDITIONS
 from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import MAX_REASON, Members, optional
 from taskq.api.views import operation_view, task_view
+from taskq.ids import new_id, read_id
 from taskq.log import emit
 from taskq.members import moment_ms, name, pointer_step
 from taskq.queue.actions import AMONG, count
-from taskq.queue.operations import Action, Kind, Operation, Operations
+from taskq.queue.operations import Action, Kind, Operations
 from taskq.queue.selection import Filter
 from taskq.task import ErrorKind, Status
 from taskq.units import shown
@@ -32,10 +32,6 @@ SAMPLE = 10
 COUNT_LIMIT_S = 10.0
 """How long a dry run counts; then it tells how far it came."""
 
-
-OPERATION_ID = Parameter(
-    name="operation_id", place="path", schema={"type": "string", "format": "uuid"}, description="The id of an operation."
-)
 LOCATION = Header(
     name="Location", description="The path of the operation.", schema={"type": "string", "format": "uri-reference"}
 )
@@ -148,7 +144,7 @@ class TaskActions:
             return
         if self._context.draining():
             raise ApiError("shutting_down", "the service is shutting down", retry=True)
-        operation_id, again = str(uuid.uuid4()), False
+        operation_id, again = new_id(), False
         if key is not None:
             operation_id, _, again = resolve(self._context, req, key, body, (operation_id, "-"))
         operation = self._operations.plan(operation_id, action)
@@ -167,79 +163,6 @@ class TaskActions:
         tasks = [inspector.get(task_id, queue=queue) for queue, task_id in found.sample]
         sample = [task_view(task) for task in tasks if task is not None]
         return shapes.Trial(action=action.kind, dry_run=True, matched=found.matched, exact=found.exact, sample=sample)
-
-
-class OperationList:
-    """GET /operations."""
-
-    def __init__(self, context: ApiContext) -> None:
-        self._operations = Operations(context.inspector)
-
-    @describe(
-        Described(
-            id="list_operations",
-            tag="operations",
-            summary="List the last operations",
-            answers=[
-                Answer(status=200, description="The last hundred, the newest first.", shapes=json(list[shapes.Operation]))
-            ],
-        )
-    )
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """The last hundred operations, the newest first."""
-        resp.data = msgspec.json.encode([operation_view(operation) for operation in self._operations.newest()])
-
-    on_head = on_get
-
-
-class OperationItem:
-    """GET /operations/{id}."""
-
-    def __init__(self, context: ApiContext) -> None:
-        self._operations = Operations(context.inspector)
-
-    @describe(
-        Described(
-            id="get_operation",
-            tag="operations",
-            summary="Show an operation",
-            takes=[OPERATION_ID],
-            answers=[Answer(status=200, description="The operation.", shapes=json(shapes.Operation))],
-            refuses=["operation_not_found"],
-        )
-    )
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
-        """One operation, with how far it has come."""
-        resp.data = msgspec.json.encode(operation_view(_known(self._operations, operation_id)))
-
-    on_head = on_get
-
-
-class OperationStop:
-    """POST /operations/{id}/stop."""
-
-    def __init__(self, context: ApiContext) -> None:
-        self._operations = Operations(context.inspector)
-
-    @describe(
-        Described(
-            id="stop_operation",
-            tag="operations",
-            summary="Stop an operation",
-            takes=[OPERATION_ID],
-            answers=[
-                Answer(status=200, description="It had ended.", shapes=json(shapes.Operation)),
-                Answer(status=202, description="It ends.", shapes=json(shapes.Operation)),
-            ],
-            refuses=["operation_not_found"],
-        )
-    )
-    def on_post(self, _req: falcon.Request, resp: falcon.Response, operation_id: str) -> None:
-        """Have it go no further; what it has done stays. Of one that has ended nothing changes."""
-        operation = _known(self._operations, operation_id)
-        self._operations.halt(operation.id)
-        resp.status = falcon.HTTP_202 if operation.finished_at_ms is None else falcon.HTTP_200
-        resp.data = msgspec.json.encode(operation_view(_known(self._operations, operation_id)))
 
 
 def read_action(members: Members) -> Action:
@@ -286,20 +209,6 @@ def _filter(members: Members, given: Mapping[str, Any]) -> Filter:
 _CONDITIONS = {each.name for each in CONDITIONS}
 
 
-def _known(operations: Operations, operation_id: str) -> Operation:
-    found = operations.get(operation_id.lower()) if _is_id(operation_id) else None
-    if found is None:
-        raise ApiError("operation_not_found", "operation not found")
-    return found
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
-
-
 def _kind(value: object) -> Kind:
     return Kind(_one_of(list(Kind), value))
 
@@ -321,10 +230,13 @@ def _one_of(words: Sequence[str], value: object) -> str:
 def _ids(value: object) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_IDS:
         raise ValueError(f"expected a list of 1 to {MOST_IDS} ids, got {shown(value)}")
+    ids: dict[str, None] = {}
     for each in value:
-        if not isinstance(each, str) or not _is_id(each):
+        task_id = read_id(each) if isinstance(each, str) else None
+        if task_id is None:
             raise ValueError(f"expected ids of tasks, got {shown(each)}")
-    return list(dict.fromkeys(each.lower() for each in value))
+        ids[task_id] = None
+    return list(ids)
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from falcon.routing import CompiledRouter
 
 from taskq.api import document, errors
 from taskq.api.access import Access
-from taskq.api.actions import OperationItem, OperationList, OperationStop, TaskActions
+from taskq.api.actions import TaskActions
 from taskq.api.batch import TaskBatch
 from taskq.api.context import ApiContext
 from taskq.api.docs import Docs, DocsFile, OpenApi
@@ -20,6 +20,7 @@ from taskq.api.knownhosts import KnownHosts
 from taskq.api.longpoll import Waits
 from taskq.api.metrics import Metrics
 from taskq.api.middleware import KnownMethods, RequestLog, SameOrigin
+from taskq.api.operations import OperationItem, OperationList, OperationStop
 from taskq.api.output import TaskLogs
 from taskq.api.queues import QueueItem, QueuePause, QueuePurge, QueueResume, Queues
 from taskq.api.requests import OFFERED_METHODS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 import falcon
@@ -22,7 +21,7 @@ from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
 from taskq.api.views import enqueued_task, task_view
 from taskq.api.waiting import waiting
 from taskq.errors import QueueError, TaskNotFound
-from taskq.ids import new_id
+from taskq.ids import new_id, read_id
 from taskq.log import emit
 from taskq.queue.actions import count
 from taskq.queue.alike import Alike, moments
@@ -35,8 +34,6 @@ from taskq.task import NewTask, Status, Task
 
 COUNT_LIMIT_S = 3.0
 """How long the tasks of a listing are counted; then it is told how many they are at least."""
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 TASK_ID = Parameter(
@@ -317,10 +314,11 @@ def find_task(context: ApiContext, task_id: str) -> Task:
 
 
 def _checked(task_id: str) -> str:
-    """The id as it is stored. No id but a UUID was ever given out, so no other is looked for."""
-    if not _UUID.match(task_id.lower()):
+    """The id as it is stored."""
+    found = read_id(task_id)
+    if found is None:
         raise TaskNotFound(task_id)
-    return task_id.lower()
+    return found
 
 
 def _get(context: ApiContext, task_id: str) -> Task:

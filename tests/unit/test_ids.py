@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import uuid
 
-from taskq.ids import LENGTH, derived_ids, new_id, new_ids
+import pytest
+
+from taskq.ids import LENGTH, derived_ids, new_id, new_ids, read_id
 
 
 def test_an_id_is_a_random_uuid_in_its_usual_form() -> None:
@@ -39,3 +41,19 @@ def test_as_many_are_made_as_were_asked_for() -> None:
 def test_derived_ids_follow_from_their_base_however_many_there_are() -> None:
     assert derived_ids("base", 3) == derived_ids("base", 1000)[:3]
     assert len({*derived_ids("a", 1000), *derived_ids("b", 1000)}) == 2000
+
+
+def test_an_id_is_read_in_any_letters() -> None:
+    made = new_id()
+
+    assert read_id(made) == read_id(made.upper()) == made
+
+
+@pytest.mark.parametrize("form", ["", "x", "{}0", " {}", "{}\n", "urn:uuid:{}", "{{{}}}"])
+def test_nothing_else_is_an_id(form: str) -> None:
+    assert read_id(form.format(new_id())) is None
+
+
+@pytest.mark.parametrize("hyphen", ["", "_", "--"])
+def test_an_id_has_its_hyphens(hyphen: str) -> None:
+    assert read_id(new_id().replace("-", hyphen)) is None
