@@ -129,6 +129,20 @@ def test_a_reload_takes_over_new_settings_and_loses_nothing(start_service: Start
     assert (ended["status"], ended["attempt"]) == ("completed", 1)
 
 
+def test_what_takes_a_restart_stays_through_a_reload(start_service: StartService) -> None:
+    service = start_service({"pools": {"default": {"workers": 1}}}, handlers=True)
+    new = {"redis": {"prefix": "other"}, "api": {"processes": 3}, "tasks": {"import": [], "builtin": False}}
+    service.configure({"pools": {"default": {"workers": 2}}, **new})
+
+    os.kill(service.pid, signal.SIGHUP)
+
+    service.wait_line("supervisor.reloaded")
+    wait_until(lambda: len(service.get("/workers").body) == 2, 10, "the new worker is known under the old prefix")
+    task = service.post("/tasks", {"type": "nap"}).body
+    assert service.wait_task(task["id"])["status"] == "completed"
+    wait_until(lambda: len(service.children("api")) == 1, 10, "one API process as before")
+
+
 def test_a_reload_with_faults_is_refused_and_the_old_configuration_stays(start_service: StartService) -> None:
     service = start_service({"pools": {"default": {"workers": 1}}})
     service.configure({"pools": {"default": {"workers": "many"}}})
