@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from taskq.log import emit
 from taskq.queue import embedded
 from taskq.registry import BUILTIN, import_handlers, registry
 from taskq.supervisor.child import Service
+from taskq.supervisor.descriptors import PER_SEAT, SPARE, allow_descriptors
 from taskq.supervisor.outputs import Outputs
 from taskq.supervisor.slots import Board
 from taskq.supervisor.supervisor import Supervisor
@@ -98,13 +99,12 @@ def serve(load: Callable[[], config.Config]) -> int:
     elif settings.api.processes:
         sock = _bind(settings.api)
     plan = None if settings.redis.url else embedded.plan(settings.redis.data_dir)
-    workers = sum(pool.workers for pool in settings.pools.values())
     service = Service(
         config=settings,
         registry=registry,
         catalog=publish(registry, settings.tasks.defaults),
         limits=limits_of(registry, settings.tasks.limits),
-        board=Board(2 * workers + SPARE_SEATS, shelves=any(pool.prefetch > 1 for pool in settings.pools.values())),
+        board=make_board(settings.pools),
         url=settings.redis.url or (plan.url if plan else ""),
         outputs=Outputs(),
         sock=sock,
@@ -112,6 +112,13 @@ def serve(load: Callable[[], config.Config]) -> int:
         tokens=tokens,
     )
     return Supervisor(service, load).run()
+
+
+def make_board(pools: Mapping[str, config.Pool]) -> Board:
+    """Seats for twice the workers, since old ones may still end while new ones begin, with what they all keep open."""
+    seats = 2 * sum(pool.workers for pool in pools.values()) + SPARE_SEATS
+    allow_descriptors(PER_SEAT * seats + SPARE)
+    return Board(seats, shelves=any(pool.prefetch > 1 for pool in pools.values()))
 
 
 def _loader(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 
+PER_SEAT = 5
+"""For the process of a worker and its output, and for the shelf of what it claims ahead."""
+
 SPARE = 256
 """For what a process needs beside what it can count."""
 

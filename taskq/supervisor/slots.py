@@ -65,6 +65,7 @@ class Board:
 
     def __init__(self, size: int, *, shelves: bool = False) -> None:
         self.size = size
+        self.shelves = shelves
         flags, slot = ctypes.sizeof(_FlagMemory), ctypes.sizeof(_SlotMemory)
         self._memory = mmap.mmap(-1, flags + size * (slot + WORD_BYTES))
         self._flags = _FlagMemory.from_buffer(self._memory, 0)

@@ -27,7 +27,6 @@ from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.supervisor.broker import Broker
 from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
-from taskq.supervisor.descriptors import SPARE, allow_descriptors
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import QUICK_DEATH_S, restart_delay_s
 from taskq.supervisor.signals import STACKS, SignalQueue
@@ -41,7 +40,6 @@ from taskq.worker.worker import STOP_SIGNAL
 TICK_S = 0.5
 STARTING_TICK_S = 0.02
 CLOSING_S = 6.0
-DESCRIPTORS_PER_SEAT = 3
 CLOSING_AT_ONCE_S = 1.0
 
 
@@ -93,7 +91,6 @@ class Supervisor:
         become_subreaper()
         mark()
         setproctitle("taskq: supervisor")
-        allow_descriptors(DESCRIPTORS_PER_SEAT * self.service.board.size + SPARE)
         gc.collect()
         gc.freeze()  # pages that no collection touches stay shared with the children
         if self.broker:
@@ -251,6 +248,8 @@ class Supervisor:
         """The new configuration with what was opened before the first fork. Raises ConfigError when that would leave an
         address that others can reach without protection."""
         old = self.service.config
+        if any(pool.prefetch > 1 for pool in config.pools.values()) and not self.service.board.shelves:
+            emit("supervisor.refused", logging.WARNING, "prefetch takes a restart, as no pool had it at the start")
         api = msgspec.structs.replace(config.api, listen=old.api.listen, processes=old.api.processes)
         if api.exposed:
             expected = f"a file of tokens while the API listens on {api.listen}, which takes a restart to change"

@@ -120,10 +120,11 @@ def test_a_reload_takes_over_new_settings_and_loses_nothing(start_service: Start
     task = service.post("/tasks", {"type": "nap", "payload": {"seconds": 1}}).body
     service.wait_task(task["id"], "processing")
 
-    service.configure({"pools": {"default": {"workers": 3}}}, handlers=True)
+    service.configure({"pools": {"default": {"workers": 3, "prefetch": 16}}}, handlers=True)
     os.kill(service.pid, signal.SIGHUP)
 
     service.wait_line("supervisor.reloaded")
+    assert "prefetch takes a restart" in service.wait_line("supervisor.refused")["message"]
     wait_until(lambda: len(service.children("worker")) == 3, 10, "three workers")
     ended = service.wait_task(task["id"])
     assert (ended["status"], ended["attempt"]) == ("completed", 1)
