@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from taskq.log import emit
 from taskq.maintenance.messages import Born
 from taskq.queue.answers import Stop
 from taskq.queue.inspect import Inspector
@@ -76,14 +75,6 @@ class Claims:
             return False
         seen = busy.serial, busy.for_s >= AGAIN_S
         if tickets or self._freed.get(worker_id) != seen:
-            for task in put_back(self.inspector.queue(born.queue), worker_id, busy.task_id, busy.attempt):
-                emit(
-                    "task.released",
-                    task_id=task.id,
-                    type=task.type,
-                    queue=born.queue,
-                    attempt=task.attempt,
-                    worker_id=worker_id,
-                )
+            put_back(self.inspector.queue(born.queue), worker_id, busy.task_id, busy.attempt)
             self._freed[worker_id] = seen
         return True

@@ -18,7 +18,8 @@ from taskq.queue.ahead import Answer, Completion, Stream
 from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.shelf import Shelf, Ticket
-from taskq.task import Attempt, Verdict
+from taskq.task import Attempt, Released, Verdict
+from taskq.worker.settled import log_settled
 
 SINGLY_S = 1.0
 """How long tasks are claimed one by one where types have limits, until it is asked again whether they still have."""
@@ -154,8 +155,12 @@ class Ahead:
 
     def _release(self, attempts: list[Attempt | None]) -> None:
         for attempt in reversed(attempts):  # each goes to the head of its list
-            if attempt is not None and self.queue.release(self.worker_id, attempt) is Verdict.STALE:
+            if attempt is None:
+                continue
+            if self.queue.release(self.worker_id, attempt) is Verdict.STALE:
                 self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)  # it was cancelled or deleted
+            else:
+                log_settled(attempt, Released(), Verdict.OK, 0.0)
 
     def _recover(self, following: Attempt | None = None) -> None:
         """After an error. A claim whose answer was lost may have started a task that lies in the worker's list and has no

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -400,7 +401,28 @@ def test_nothing_is_claimed_ahead_where_types_have_limits(queue: Queue, worker: 
     assert set(held) == {1}
 
 
-def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker) -> None:
+def released(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The tasks that the log says were given back."""
+    lines = [vars(line) for line in caplog.records]
+    return sorted(line["task_id"] for line in lines if line.get("event") == "task.released")
+
+
+def test_what_a_worker_puts_back_after_a_cut_connection_is_logged(
+    queue: Queue, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "taskq")
+    ids = enqueued(queue)
+    running = worker.run_until_claimed_ahead()
+    cut(queue)
+
+    worker.run(running)
+
+    started = [task_id for task_id in ids if "attempt" in record(queue, task_id)]
+    assert released(caplog) == sorted(set(started) - set(worker.ran)) != []
+
+
+def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "taskq")
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     worker.run(running, more=False)
@@ -409,6 +431,8 @@ def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker) 
 
     assert entries(queue, queue.keys.processing(worker.id)) == []
     assert entries(queue, queue.keys.pending) == [task_id for task_id in ids if task_id not in worker.ran]
+    started = [task_id for task_id in ids if "attempt" in record(queue, task_id)]
+    assert released(caplog) == sorted(set(started) - set(worker.ran)) != []
 
 
 def test_of_what_a_worker_holds_the_oldest_is_what_it_runs(queue: Queue, inspector: Inspector, worker: Worker) -> None:
