@@ -20,6 +20,8 @@ from taskq.task import ErrorKind, Progress
 from taskq.testing import run
 from taskq.worker.executor import Defaults
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 @pytest.fixture(autouse=True)
 def _same_types() -> Iterator[None]:
@@ -185,6 +187,19 @@ def test_the_context_tells_what_a_worker_would() -> None:
     run(tells, timeout="10m").raise_for_failure()
 
     assert seen == [("try.context", 3, 2, ("a",), False), 30, ("try.context", 1, 0, (), False), 600]
+
+
+@pytest.mark.parametrize(("given", "trace_id"), [(TRACEPARENT, TRACEPARENT[3:35]), ("malformed", None), (None, None)])
+def test_a_handler_is_given_the_trace_that_a_task_would_bear(given: str | None, trace_id: str | None) -> None:
+    @task("try.trace")
+    def traced(ctx: Context) -> list[str | None]:
+        ctx.log.info("here")
+        return [ctx.traceparent, ctx.tracestate]
+
+    outcome = run(traced, traceparent=given)
+
+    assert outcome.result == [given if trace_id else None, ""]
+    assert vars(outcome.logs[0]).get("trace_id") == trace_id
 
 
 def test_a_handler_is_named_by_function_sender_or_type() -> None:
