@@ -18,7 +18,7 @@ class PutBack(NamedTuple):
 
 
 def put_back(queue: Queue, worker_id: str, task_id: str = "", attempt: int = 0) -> list[PutBack]:
-    """Put back, and log, what a worker has started beside the attempt that it runs, in its order; nothing is counted.
+    """Put back, and log, what a worker has started after the attempt that it runs, in its order; nothing is counted.
 
     The caller must have made sure that the worker begins none of it while it runs that attempt; once that has ended, this
     does nothing. Without an id the caller is the worker, which runs none. Safe to repeat. Raises QueueUnavailable or

@@ -21,7 +21,7 @@ from taskq.queue.standing import standing
 from taskq.shelf import Shelf, Ticket
 from taskq.task import Attempt, Status, Verdict
 from taskq.worker.ahead import Ahead
-from tests.integration.steps import entries, joined, lapse, new, reap, record, status
+from tests.integration.steps import claim, entries, joined, lapse, new, reap, record, status
 
 MOST = 8
 
@@ -166,6 +166,36 @@ def test_nothing_is_taken_from_a_worker_whose_task_is_short(queue: Queue, inspec
     Claims(inspector, Seen(worker.shelf, running, for_s=LONG_S / 2)).free({worker.id: Born(worker.id, queue.name, 0)})
 
     assert worker.waiting() == waiting
+
+
+def test_what_has_run_is_not_put_back_while_its_result_is_on_its_way(queue: Queue, worker: Worker) -> None:
+    ids = enqueued(queue, 4)
+    stream, attempts = Stream(queue, worker.id), [claim(queue, worker.id)]
+    for _ in range(3):
+        stream.claim()
+        following = stream.answer().following
+        assert following is not None
+        attempts.append(following)
+    stream.close()
+    ran, running, *_ = attempts
+
+    put_back(queue, worker.id, running.id, running.attempt)
+
+    assert entries(queue, queue.keys.processing(worker.id)) == [ran.id, running.id]
+    assert entries(queue, queue.keys.pending) == ids[2:]
+    assert queue.complete(worker.id, ran, b"1")[0] is Verdict.OK
+
+
+def test_nothing_is_put_back_that_was_claimed_before_the_newest_task(queue: Queue, worker: Worker) -> None:
+    enqueued(queue, 2)
+    stream, ran = Stream(queue, worker.id), claim(queue, worker.id)
+    stream.claim()
+    running = stream.answer().following
+    stream.close()
+    assert running is not None
+
+    assert put_back(queue, worker.id, running.id, running.attempt) == []
+    assert entries(queue, queue.keys.processing(worker.id)) == [ran.id, running.id]
 
 
 def test_a_worker_that_has_gone_on_is_left_alone(queue: Queue, inspector: Inspector, worker: Worker) -> None:

@@ -171,10 +171,11 @@ AHEAD = [
     lua(
         "ahead: put back after the task has ended",
         "put_back",
-        "not redis.call('LPOS', processing, running)\n  or ",
+        "before == 0 or ",
         "",
         "ahead",
     ),
+    lua("ahead: what has run put back", "put_back", "0, before - 1)", "0, -1)", "ahead"),
     lua(
         "ahead: one stop request in place of another",
         "lib/withdraw",
