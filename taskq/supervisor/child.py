@@ -160,7 +160,6 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
     inspector = Inspector(link, prefix=config.redis.prefix)
     leases, retention = config.leases, config.retention
     view = BoardView(service.board, max(2.0, leases.heartbeat))
-    ahead = any(pool.prefetch > 1 for pool in config.pools.values())
     maintenance = Maintenance(
         inspector,
         Undertaker(
@@ -179,7 +178,7 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
             Status.CANCELLED: retention.cancelled,
         },
         timekeeper=Timekeeper(Schedules(inspector), schedules_of(config, service.registry)),
-        claims=Claims(inspector, view) if ahead else None,
+        claims=Claims(inspector, view) if service.board.shelves else None,
         fsync=partial(fsync_files, service.embedded.data_dir) if service.embedded else None,
     )
     service.board.ready = True
