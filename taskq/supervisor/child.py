@@ -83,11 +83,18 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fork(target: Callable[..., None], *args: Any) -> BaseProcess:
-    """Start a child from the main thread; the others of its threads would hold locks that the child can never take."""
+    """Start a child from the main thread; the others of its threads would hold locks that the child can never take.
+
+    STOP_SIGNAL does not reach the child before it has entered: until then it would end it, and not in order.
+    """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("children are forked from the main thread only")
     process = FORK.Process(target=target, args=(os.getpid(), *args))
-    process.start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {STOP_SIGNAL})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return process
 
 
@@ -189,9 +196,9 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
 
 def api_child(parent: int, service: Service, index: int) -> None:
     """An API process, serving on the socket that the supervisor bound."""
+    signal.signal(STOP_SIGNAL, _raise_exit)
     process_id = new_id(f"api{index}")
     _enter(parent, service, "api", process_id, f"api {index}", keep_socket=True)
-    signal.signal(STOP_SIGNAL, _raise_exit)
     config = service.config
     allow_descriptors(config.api.connections + SPARE)
     inspector = Inspector(Link(service.url, patience_s=2.0), prefix=config.redis.prefix)
@@ -251,6 +258,7 @@ def _enter(
     capture: Capture | None = None,
 ) -> None:
     reset_in_child()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
     if not outlive:
         die_with_parent(parent)
     random.seed()
