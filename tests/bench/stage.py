@@ -134,6 +134,18 @@ class Stage:
                 found += [parent, *parent.children(recursive=True)]
         return found
 
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """All of it stands still meanwhile."""
+        processes = self.tree()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
     def close(self) -> None:
         """End everything."""
         processes = self.tree()
@@ -217,12 +229,16 @@ def rate(runs: Sequence[Ran]) -> float:
 
 
 def efficiency(runs: Sequence[Ran], ms: int) -> float:
-    """The share of their time in which workers did what they are for, from the end of each one's first task on, in %."""
-    ends: dict[int, list[int]] = defaultdict(list)
+    """The share of their time in which workers did what they are for, from each one's first start to its last end, in %.
+
+    Only so does it hold for a worker that runs several at once: from the first end on, the rest of what ran beside would count
+    as time of its own.
+    """
+    of_workers: dict[int, list[Ran]] = defaultdict(list)
     for run in runs:
-        ends[run.pid].append(run.end)
-    useful = sum((len(own) - 1) * ms * 1e6 for own in ends.values())
-    return 100 * useful / max(1, sum(own[-1] - own[0] for own in ends.values()))
+        of_workers[run.pid].append(run)
+    spent = sum(max(run.end for run in own) - min(run.start for run in own) for own in of_workers.values())
+    return 100 * len(runs) * ms * 1e6 / max(1, spent)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
