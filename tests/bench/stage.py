@@ -231,8 +231,8 @@ def rate(runs: Sequence[Ran]) -> float:
 def efficiency(runs: Sequence[Ran], ms: int) -> float:
     """The share of their time in which workers did what they are for, from each one's first start to its last end, in %.
 
-    Only so does it hold for a worker that runs several at once: from the first end on, the rest of what ran beside would count
-    as time of its own.
+    Only so does it hold for a worker that runs several at once: from its first end on, the rest of what ran beside would
+    count as time of its own.
     """
     of_workers: dict[int, list[Ran]] = defaultdict(list)
     for run in runs:
