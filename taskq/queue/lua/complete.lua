@@ -28,11 +28,11 @@ local key = task_prefix .. id
 local verdict = fence('complete')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',
-    'finished_at', now, 'updated_at', now)
+    'finished_at', stamp, 'updated_at', stamp)
   if erred then
     redis.call('HDEL', key, 'error', 'error_detail')
   end
-  redis.call('ZADD', completed, now, id)
+  redis.call('ZADD', completed, stamp, id)
   wake(id, awaited)
 end
 verdict = verdict == 'stale' and 'stale' or 'ok'

@@ -20,8 +20,8 @@ local key = task_prefix .. id
 local verdict = fence('fail')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'failed', 'settled', 'fail', 'error', err, 'error_detail', detail,
-    'finished_at', now, 'updated_at', now)
-  redis.call('ZADD', failed, now, id)
+    'finished_at', stamp, 'updated_at', stamp)
+  redis.call('ZADD', failed, stamp, id)
   wake(id, awaited)
 end
 return {verdict == 'stale' and 'stale' or 'ok'}

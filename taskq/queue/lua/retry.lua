@@ -22,7 +22,7 @@ local key = task_prefix .. id
 local verdict = fence('retry')
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'scheduled', 'settled', 'retry', 'error', err, 'error_detail', detail,
-    'run_at', now + delay, 'updated_at', now)
+    'run_at', now + delay, 'updated_at', stamp)
   redis.call('HINCRBY', key, 'retries', 1)
   redis.call('ZADD', scheduled, now + delay, id)
 end

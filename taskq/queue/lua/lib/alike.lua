@@ -1,7 +1,7 @@
 -- The tasks of an enqueue_alike: how many they are, their keys, when they are due, and `scored`, what a sorted set takes; and
 -- the `answer` if it was given before. Needs: now, task_prefix, pending, high, low, paused, delay, run_at, last.
 local due = run_at == '' and now + delay or tonumber(run_at)
-local created, later = string.format('%.0f', now), due > now
+local created, later = stamp, due > now
 local moment = later and string.format('%.0f', due) or created
 local count, keys, scored, answer = (#ARGV - last) / 2, {}, {}, nil
 for at = 1, count do

@@ -4,7 +4,7 @@ local function claim_at(key)
 end
 
 local function give_back(id, key, record)
-  redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', now, 'updated_at', now)
+  redis.call('HSET', key, 'status', 'pending', 'settled', verb, 'ready_at', stamp, 'updated_at', stamp)
   if record[8] then -- its turn among those of its limited type
     park(id, record[5], score_of(record[3], record[8]))
   else

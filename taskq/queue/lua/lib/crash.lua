@@ -9,8 +9,8 @@ local function count_crash(id, key, record)
   if crashes < max_crashes then
     give_back(id, key, record)
   else
-    redis.call('HSET', key, 'status', 'failed', 'settled', verb, 'finished_at', now, 'updated_at', now)
-    redis.call('ZADD', failed, now, id)
+    redis.call('HSET', key, 'status', 'failed', 'settled', verb, 'finished_at', stamp, 'updated_at', stamp)
+    redis.call('ZADD', failed, stamp, id)
     tally('bury', 'end', record[5], 1)
     wake(id, record[7])
   end

@@ -4,9 +4,9 @@ local EXPIRED = 'expired before it could start'
 local function expire(id, key)
   local detail = '{"kind":"expired","message":"' .. EXPIRED .. '"}'
   redis.call('HSET', key, 'status', 'failed', 'settled', 'expire', 'error', EXPIRED, 'error_detail', detail,
-    'finished_at', now, 'updated_at', now)
+    'finished_at', stamp, 'updated_at', stamp)
   redis.call('HDEL', key, 'run_at')
-  redis.call('ZADD', failed, now, id)
+  redis.call('ZADD', failed, stamp, id)
   local record = redis.call('HMGET', key, 'awaited', 'type')
   tally('expire', 'end', record[2], 1)
   wake(id, record[1])

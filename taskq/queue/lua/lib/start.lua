@@ -29,7 +29,7 @@ local function start(id)
     end
     attempt = attempt + 1
     redis.call('HSET', key, 'status', 'processing', 'worker_id', worker_id, 'attempt', attempt,
-      'started_at', now, 'updated_at', now)
+      'started_at', stamp, 'updated_at', stamp)
     if record[13] then -- not its first life: whatever ended one before has left this
       redis.call('HDEL', key, 'settled', 'run_at', 'finished_at', 'progress')
     end

@@ -23,8 +23,8 @@ local function store(id, key, at, n, extra)
   local priority, delay, run_at = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local due = run_at or now + delay
   local later = due > now
-  redis.call('HSET', key, 'v', 1, 'status', later and 'scheduled' or 'pending', 'priority', priority, 'created_at', now,
-    'updated_at', now, later and 'run_at' or 'ready_at', later and due or now, unpack(ARGV, at + 6, at + 5 + n))
+  redis.call('HSET', key, 'v', 1, 'status', later and 'scheduled' or 'pending', 'priority', priority, 'created_at', stamp,
+    'updated_at', stamp, later and 'run_at' or 'ready_at', later and due or stamp, unpack(ARGV, at + 6, at + 5 + n))
   local type_ = ARGV[at + 7]
   taken[type_] = (taken[type_] or 0) + 1
   if later then
