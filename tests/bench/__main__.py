@@ -16,7 +16,7 @@ import msgspec
 from taskq.queue.embedded import find_binary
 from tests.bench import floor, table
 from tests.bench.environments import environment
-from tests.bench.measures import MEASURES, OF_TASKQ, Case
+from tests.bench.measures import MEASURES, ONLY, Case
 from tests.bench.peers import PEERS
 from tests.bench.plan import FULL, QUICK, Plan
 
@@ -35,9 +35,8 @@ def main() -> int:
     for turn in range(options.repeat):
         for measure in options.measures or list(MEASURES):
             for case in cases:
-                if measure in OF_TASKQ and case.peer.name != "taskq":
-                    continue
-                _measure(measure, case, turn, results)
+                if case.peer.name in ONLY.get(measure, names):
+                    _measure(measure, case, turn, results)
     if "floor" in names:
         results.floor.update(floor.redis_benchmark(options.server, plan.floor))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from tests.bench.plan import Plan
 from tests.bench.stage import Stage, efficiency, percentile, pss_mib, rate, staged
 
 BURNS_MS = (1, 10, 100)
+PREFETCH = 16
 SETTLE_S = 1.0
 
 
@@ -58,6 +59,15 @@ def drain(case: Case) -> Figures:
             "moved_bytes": moved / case.tasks,
             "stored_bytes": stored / case.tasks,
         }
+
+
+def ahead(case: Case) -> Figures:
+    """Tasks a second that two workers drain when each may hold so many at once."""
+    with staged(case.peer, case.environment, case.binary, {}) as stage:
+        stage.produce("fill", case.tasks)
+        stage.start(prefetch=PREFETCH)
+        stage.await_records(case.tasks)
+        return {"drain_ahead": rate(stage.ran())}
 
 
 def enqueue(case: Case) -> Figures:
@@ -127,6 +137,7 @@ def depth(case: Case) -> Figures:
 MEASURES: Mapping[str, Callable[[Case], Figures]] = MappingProxyType(
     {
         "drain": drain,
+        "ahead": ahead,
         "enqueue": enqueue,
         "latency": latency,
         "burn": burn,
@@ -138,5 +149,7 @@ MEASURES: Mapping[str, Callable[[Case], Figures]] = MappingProxyType(
     }
 )
 
-OF_TASKQ = frozenset({"crowd", "http", "start"})
-"""What is measured on taskq alone."""
+ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"ahead": frozenset({"taskq", "floor"}), **dict.fromkeys(("crowd", "http", "start"), frozenset({"taskq"}))}
+)
+"""What is measured on these peers alone."""

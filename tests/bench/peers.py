@@ -13,8 +13,9 @@ WORKERS = 2
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """One way to run tasks. `requires` is what pip or, with `node`, npm installs; nothing: it runs in our own environment.
 
-    `worker` is the command of the workers, with {bin}, {python}, {program}, {workers}; `copies`: it is started once for
-    each worker. `tasks` is how many it drains or enqueues in a few seconds. `acks`: a task outlives the death of its worker.
+    `worker` is the command of the workers, with {bin}, {python}, {program}, {workers}, {prefetch}; `copies`: it is started
+    once for each worker. `tasks` is how many it drains or enqueues in a few seconds. `acks`: a task outlives the death of
+    its worker.
     """
 
     name: str
@@ -34,9 +35,9 @@ _ALL = (
     Peer(
         name="floor",
         program="with_floor.py",
-        worker=("{python}", "{program}", "work"),
+        worker=("{python}", "{program}", "work", "{prefetch}"),
         tasks=60_000,
-        settings="the scripts of taskq in a bare loop on a bare socket",
+        settings="the scripts of taskq in a bare loop on a bare socket; with `prefetch` 16 a trip",
         copies=True,
         python=False,
     ),

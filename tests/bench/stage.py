@@ -100,15 +100,16 @@ class Stage:
             raise RuntimeError(f"{self.peer.name} {action}: {done.stderr[-2000:]}")
         return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
-    def start(self, workers: int = WORKERS) -> None:
-        """Start the workers; does not wait for them."""
+    def start(self, workers: int = WORKERS, prefetch: int = 1) -> None:
+        """Start the workers, of which taskq's and the floor's may hold `prefetch` tasks; does not wait for them."""
         words = {
             "bin": self.environment.bin,
             "python": self.environment.python,
             "program": self.environment.program,
             "url": self.server.url,
             "workers": str(workers),
-            "config": self._configure(workers),
+            "prefetch": str(prefetch),
+            "config": self._configure(workers, prefetch),
         }
         command = [word.format(**words) for word in self.peer.worker]
         for copy in range(workers if self.peer.copies else 1):
@@ -193,13 +194,13 @@ class Stage:
 
     # -- helpers
 
-    def _configure(self, workers: int) -> str:
+    def _configure(self, workers: int, prefetch: int) -> str:
         """The file from which taskq reads its settings; JSON is YAML too."""
         config = {
             "redis": {"url": self.server.url},
             "api": {"listen": f"127.0.0.1:{self.port}"},
             "tasks": {"import": ["with_taskq"]},
-            "pools": {"default": {"workers": workers}},
+            "pools": {"default": {"workers": workers, "prefetch": prefetch}},
             "logging": {"level": "warning"},
         }
         path = self.directory / "taskq.yaml"

@@ -24,6 +24,7 @@ class Column(msgspec.Struct, frozen=True):
 
 SPEED = (
     Column("drain", "drain, tasks/s"),
+    Column("drain_ahead", "with `prefetch: 16`"),
     Column("single", "enqueue/s, singly"),
     Column("bulk", "enqueue/s, in bulk"),
     Column("latency_p50", "to start, p50 ms", 2, True),
@@ -135,7 +136,7 @@ def _settings(results: Results) -> str:
 
 
 BAR, ROW, LEFT, GAP, WIDE = 14, 20, 84, 48, 420
-PANELS = (SPEED[0], SPEED[1], SPEED[3], SPEED[4], COST[0], COST[3])
+PANELS = (SPEED[0], SPEED[2], SPEED[4], SPEED[5], COST[0], COST[3])
 
 
 def picture(results: Results) -> str:

@@ -1,6 +1,7 @@
 """The floor: the scripts of taskq in a bare loop on a bare socket. No limits, no logs, no output.
 
-with_floor.py work     claim and complete until killed
+with_floor.py work 1     claim and complete until killed
+with_floor.py work 16    the same with 16 in each trip
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from taskq.task import NewTask
 KEYS = Keys("taskq", "default")
 BLOCK_S = 1
 LEASE_MS = 600_000
+Words = tuple[bytes | str, ...]
 HEAD, EVALSHA = 1 << 16, "EVALSHA"
 _payload = msgspec.json.Decoder(dict[str, int])
 
@@ -41,7 +43,15 @@ class Bare:
 
     def call(self, *words: bytes | str) -> Any:
         """One command and its reply."""
-        self._socket.sendall(hiredis.pack_command(words))
+        self.send(words)
+        return self.reply()
+
+    def send(self, *commands: Words) -> None:
+        """Several commands in one packet; as many replies are owed."""
+        self._socket.sendall(b"".join(map(hiredis.pack_command, commands)))
+
+    def reply(self) -> Any:
+        """The next reply."""
         while (reply := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(HEAD))
         if isinstance(reply, hiredis.ReplyError):
@@ -61,20 +71,39 @@ def names(script: Script, worker_id: str = "") -> list[str]:
     return [str(len(keys)), *keys]
 
 
-def work() -> None:
-    """Claim and complete until killed."""
+def work(held: int) -> None:
+    """Claim and complete until killed, so many tasks in one trip."""
     bare, worker_id = Bare(), f"floor-{secrets.token_hex(4)}"
     join, claim, complete = bare.script("join"), bare.script("claim"), bare.script("complete")
     bare.call(EVALSHA, join.sha, *names(join), worker_id, str(LEASE_MS), "{}", "", "")
     claiming = (EVALSHA, claim.sha, *names(claim, worker_id), worker_id)
     completing = (EVALSHA, complete.sha, *names(complete, worker_id), worker_id)
     while True:
-        reply = bare.call(*claiming)
-        while reply[0] == b"task":
-            id_, attempt = reply[1], reply[2]
-            body.work(**_payload.decode(reply[4]))
-            reply = bare.call(*completing, id_, str(attempt), b"null", b"1")[1:]
+        if held > 1:
+            several(bare, claiming, completing, held)
+        else:
+            singly(bare, claiming, completing)
         bare.call("BLMOVE", KEYS.pending, KEYS.processing(worker_id), "RIGHT", "LEFT", str(BLOCK_S))
+
+
+def singly(bare: Bare, claiming: Words, completing: Words) -> None:
+    """Until nothing waits: a completion and a claim in each trip."""
+    reply = bare.call(*claiming)
+    while reply[0] == b"task":
+        id_, attempt = reply[1], reply[2]
+        body.work(**_payload.decode(reply[4]))
+        reply = bare.call(*completing, id_, str(attempt), b"null", b"1")[1:]
+
+
+def several(bare: Bare, claiming: Words, completing: Words, held: int) -> None:
+    """Until nothing waits: so many of them in each trip."""
+    bare.send((*claiming, b"0"), *[(*claiming, b"1")] * (held - 1))
+    tasks = [reply for _ in range(held) if (reply := bare.reply())[0] == b"task"]
+    while tasks:
+        for task in tasks:
+            body.work(**_payload.decode(task[4]))
+        bare.send(*((*completing, task[1], str(task[2]), b"null", b"ahead") for task in tasks))
+        tasks = [reply[1:] for reply in [bare.reply() for _ in tasks] if reply[1] == b"task"]
 
 
 def produce() -> None:
@@ -91,4 +120,4 @@ def produce() -> None:
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1] == "work" else produce()
+    work(int(sys.argv[2])) if sys.argv[1] == "work" else produce()
