@@ -36,7 +36,7 @@ from redis.exceptions import (
 from taskq.errors import QueueError, QueueFull, QueueRefused, QueueUnavailable
 from taskq.log import emit
 from taskq.queue.clients import client
-from taskq.queue.line import Command, Line, Lines, evalsha
+from taskq.queue.line import Command, Line, Lines, evalsha, packed
 from taskq.queue.scripts import Script
 
 COMMAND_TIMEOUT_S = 5.0
@@ -222,19 +222,29 @@ class Link:
         Not repeated here: after any error the caller must look into `destination`, where an entry may have arrived whose
         reply was lost. Raises QueueUnavailable, QueueRefused or QueueFull; the connection is new the next time.
         """
-        if block_s != self._block_s:
-            self.close_blocking()  # it would give up too early, or too late
-        lines = self._blocking
-        if lines is None:
-            lines = self._blocking = Lines(client(self.url, block_s + COMMAND_TIMEOUT_S))
-            self._block_s = block_s
         try:
-            moved: bytes | None = lines.get().call("BLMOVE", source, destination, "RIGHT", "LEFT", f"{block_s:.3f}")
+            moved: bytes | None = self._blocking_line(block_s).exchange(_block_move(source, destination, block_s))
             return moved
         except (RedisError, OSError) as error:
-            self.wait_was_cut = True
-            self.close_blocking()
+            self._cut()
             raise translate(error) from error
+
+    def block_move_then(self, source: str, destination: str, block_s: float, then: bytes) -> tuple[QueueFull | None, Any]:
+        """`block_move`, and whether or not it moves something `then`, a packed command: both go in one trip.
+
+        Returns the reply of `then`, and what forbade the move where there was no room for it.
+        """
+        try:
+            moved, reply = self._blocking_line(block_s).pair(_block_move(source, destination, block_s), then)
+            is_full = isinstance(moved, ResponseError) and classify(moved) is Trouble.FULL
+            for answer in (None if is_full else moved, reply):
+                if isinstance(answer, ResponseError):
+                    raise answer
+        except (RedisError, OSError) as error:
+            self._cut()
+            raise translate(error) from error
+        refused = translate(moved) if is_full else None
+        return refused if isinstance(refused, QueueFull) else None, reply
 
     def block_pop(self, key: str, block_s: float) -> bool:
         """BLPOP on a connection of this thread's own: True if there was an entry, False after `block_s`, at most POP_MAX_S.
@@ -269,6 +279,18 @@ class Link:
         self._waiting_lines.close()
         self.redis.close()
 
+    def _blocking_line(self, block_s: float) -> Line:
+        if block_s != self._block_s:
+            self.close_blocking()  # it would give up too early, or too late
+        if self._blocking is None:
+            self._blocking = Lines(client(self.url, block_s + COMMAND_TIMEOUT_S))
+            self._block_s = block_s
+        return self._blocking.get()
+
+    def _cut(self) -> None:
+        self.wait_was_cut = True
+        self.close_blocking()
+
     def _note_down(self, error: QueueUnavailable) -> None:
         if self._down_since is None:
             self._down_since = time.monotonic()
@@ -277,6 +299,10 @@ class Link:
     def _note_up(self, down_since: float) -> None:
         emit("queue.recovered", duration_s=round(time.monotonic() - down_since, 3))
         self._down_since = None
+
+
+def _block_move(source: str, destination: str, block_s: float) -> bytes:
+    return packed(("BLMOVE", source, destination, "RIGHT", "LEFT", f"{block_s:.3f}"))
 
 
 def evaluate(line: Line, script: Script, command: bytes) -> Any:

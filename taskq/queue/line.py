@@ -70,6 +70,11 @@ class Line:
         self._send(command)
         return self._read()
 
+    def pair(self, first: bytes, second: bytes) -> tuple[Any, Any]:
+        """Run two packed commands that arrive as one. A reply that is an error is returned, every other error is raised."""
+        self._send(first, second)
+        return self._read_any(), self._read_any()
+
     def load(self, script: Script, command: bytes) -> Any:
         """Make a script known to the server and run the command that needs it. Both arrive as one: no SCRIPT FLUSH comes in
         between."""
@@ -133,6 +138,12 @@ class Line:
             raise
         self.owed -= 1
         return reply
+
+    def _read_any(self) -> Any:
+        try:
+            return self._read()
+        except ResponseError as error:
+            return error
 
 
 class _Wire:

@@ -17,7 +17,7 @@ from taskq.log import emit
 from taskq.queue.answers import ANY, Enqueued, Guard, Reaped, Stop, enqueued_from_reply
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL, Keys
-from taskq.queue.line import FixedKeys
+from taskq.queue.line import FixedKeys, evalsha
 from taskq.queue.record import ATTEMPT_FIELDS, attempt_from_reply, detail_json, enqueue_args
 from taskq.queue.reports import Reports
 from taskq.queue.scripts import load
@@ -143,21 +143,23 @@ class Queue:
     def wait(self, worker_id: str, block_s: float) -> Attempt | None:
         """The next task, started; waits up to `block_s` for one. Raises LeaseLost.
 
-        An error while waiting may leave a task in this worker's own list; the claim that follows finds it there.
+        The claim is sent with the wait, so that the server starts what arrives without another trip. An error while waiting
+        may leave a task in this worker's own list; the claim that follows finds it there.
         """
+        keys = self.claim_keys(worker_id)
+        claim = evalsha(load("claim"), keys, [worker_id, "0"])
         if failpoints.ARMED:
-            failpoints.hit("P0")
-            failpoints.hit("P1")
+            self._wait_in_steps(worker_id, block_s)
+            return self.claim(worker_id)
         try:
-            moved = self.link.block_move(self.keys.pending, self.keys.processing(worker_id), block_s)
-            if moved is None:
-                return None
-            if failpoints.ARMED and moved != BELL.encode():
-                failpoints.hit("P2", moved.decode())
-                failpoints.hit("P3", moved.decode())
+            refused, reply = self.link.block_move_then(self.keys.pending, keys[3], block_s, claim)
         except QueueUnavailable:
             self.link.disconnect()
-        return self.claim(worker_id)
+            return self.claim(worker_id)
+        attempt = self.claimed(worker_id, reply)
+        if attempt is None and refused is not None:
+            raise refused
+        return self.claim(worker_id) if reply[0] == b"again" else attempt
 
     def complete(
         self, worker_id: str, attempt: Attempt, result: bytes, *, claim_next: bool = False
@@ -280,6 +282,18 @@ class Queue:
             self._announced = True
 
     # -- helpers
+
+    def _wait_in_steps(self, worker_id: str, block_s: float) -> None:
+        """The first half of a wait, with the moments at which a test may end this process."""
+        failpoints.hit("P0")
+        failpoints.hit("P1")
+        try:
+            moved = self.link.block_move(self.keys.pending, self.keys.processing(worker_id), block_s)
+            if moved is not None and moved != BELL.encode():
+                failpoints.hit("P2", moved.decode())
+                failpoints.hit("P3", moved.decode())
+        except QueueUnavailable:
+            self.link.disconnect()
 
     def _script(self, script: str, *keys: str, args: Sequence[Any]) -> Any:
         return self.link.script(load(script), self._names(*keys), args)

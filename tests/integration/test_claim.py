@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskq.errors import LeaseLost, QueueUnavailable
+from taskq.errors import LeaseLost, QueueFull, QueueUnavailable
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL
 from taskq.queue.queue import Queue
@@ -252,11 +252,22 @@ def test_a_wait_of_a_worker_whose_lease_lapsed_leaves_the_task_in_its_list_for_t
     assert status(queue, task_id) is Status.PENDING
 
 
+def test_a_wait_loads_the_script_that_the_server_has_forgotten(queue: Queue) -> None:
+    worker, task_id = joined(queue), enqueued(queue)
+    queue.link.redis.script_flush()
+
+    attempt = queue.wait(worker, 5)
+
+    assert attempt is not None
+    assert (attempt.id, attempt.attempt) == (task_id, 1)
+    assert entries(queue, queue.keys.processing(worker)) == [task_id]
+
+
 class Forgetful(Link):
     """Loses the reply of every blocking move."""
 
-    def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
-        super().block_move(source, destination, block_s)
+    def block_move_then(self, source: str, destination: str, block_s: float, then: bytes) -> tuple[QueueFull | None, Any]:
+        super().block_move_then(source, destination, block_s, then)
         raise QueueUnavailable("the reply was lost")
 
 

@@ -95,8 +95,8 @@ def test_a_block_on_a_dead_link_ends_by_its_timeout_and_the_task_that_came_meanw
     until(lambda: rig.sent("BLMOVE"), "the worker waits")
     rig.proxy.black_hole(commands=False)
     task_id = enqueued(rig.queue)
-    until(lambda: rig.claimed(worker) == [task_id], "the task has moved")
-    assert status(rig.queue, task_id) is Status.PENDING
+    until(lambda: status(rig.queue, task_id) is Status.PROCESSING, "the task has moved and started")
+    assert rig.claimed(worker) == [task_id]
     until(lambda: rig.proxy.accepted == 3, "the worker has given the wait up and connects anew")
     waited_s = time.monotonic() - begun
     rig.proxy.heal()

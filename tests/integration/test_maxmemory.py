@@ -129,6 +129,17 @@ def test_a_completing_worker_still_gets_its_next_task(queue: Queue, fill: Callab
     assert following is not None
 
 
+def test_an_idle_worker_still_starts_what_waits(queue: Queue, fill: Callable[[], None]) -> None:
+    worker = joined(queue)
+    task_id = enqueued(queue)
+    fill()
+
+    attempt = queue.wait(worker, 0.1)
+
+    assert attempt is not None
+    assert attempt.id == task_id
+
+
 def test_an_idle_worker_is_told_that_it_cannot_wait(queue: Queue, fill: Callable[[], None]) -> None:
     worker = joined(queue)
     fill()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from taskq.errors import QueueFull
 from taskq.queue.connection import Link
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import Script
@@ -29,9 +30,9 @@ class Trips(Link):
         self.made.append(script.name)
         return super().script(script, keys, args)
 
-    def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
-        self.made.append("BLMOVE")
-        return super().block_move(source, destination, block_s)
+    def block_move_then(self, source: str, destination: str, block_s: float, then: bytes) -> tuple[QueueFull | None, Any]:
+        self.made.append("BLMOVE and claim")
+        return super().block_move_then(source, destination, block_s, then)
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ class Starts:
 
 
 @pytest.mark.parametrize("priority", [Priority.HIGH, Priority.NORMAL, Priority.LOW])
-def test_an_idle_worker_starts_a_task_of_any_priority_after_the_same_two_trips(
+def test_an_idle_worker_starts_a_task_of_any_priority_in_one_trip(
     redis_url: str, prefix: str, queue: Queue, priority: Priority
 ) -> None:
     link = Trips(redis_url)
@@ -92,7 +93,7 @@ def test_an_idle_worker_starts_a_task_of_any_priority_after_the_same_two_trips(
 
     thread.join(5)
     assert [attempt.id for attempt in found] == [task_id]
-    assert link.made == ["BLMOVE", "claim"]
+    assert link.made == ["BLMOVE and claim"]
     link.close()
 
 
