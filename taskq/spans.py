@@ -150,9 +150,10 @@ class _Known:
 
 
 def _provider() -> TracerProvider | None:
-    """What the process has configured; None without."""
+    """What the process has configured; None without. Looked up for every task: without one, OpenTelemetry, which redis-py
+    loads where it is installed, is not even asked."""
     api: Any = sys.modules.get(_API)
-    if api is None:
+    if api is None or (getattr(api, "_TRACER_PROVIDER", api) is None and not _NAMED):
         return None
     provider: TracerProvider = api.get_tracer_provider()
     return None if isinstance(provider, api.ProxyTracerProvider) else provider

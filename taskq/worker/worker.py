@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 import msgspec
@@ -213,19 +214,22 @@ class Worker:
         return rules
 
     def _run(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
+        if not spans.are_made():
+            return self._begin(attempt, context, options)
         with spans.running(attempt, self.worker_id) as span:
-            log.set_task(**logged(attempt, span.trace_id))
-            emit("task.started", queue=attempt.queue)
-            outcome = self._perform(attempt, context, options)
+            outcome = self._begin(attempt, context, options, span.trace_id)
             span.ended(outcome)
         return outcome
 
-    def _perform(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
-        def perform() -> Outcome:
-            return execute(self.registry, attempt, self.defaults, context, self._set_running)
+    def _begin(self, attempt: Attempt, context: Context, options: Options, trace_id: str | None = None) -> Outcome:
+        log.set_task(**logged(attempt, trace_id))
+        emit("task.started", queue=attempt.queue)
+        return self._perform(attempt, context, options)
 
+    def _perform(self, attempt: Attempt, context: Context, options: Options) -> Outcome:
         if options.isolation is None:
-            return perform()
+            return execute(self.registry, attempt, self.defaults, context, self._set_running)
+        perform = partial(execute, self.registry, attempt, self.defaults, context, self._set_running)
         try:
             return self._isolation.run(f"taskq: isolated {attempt.type} {attempt.id}", perform)
         except OSError as error:  # no room for another process now

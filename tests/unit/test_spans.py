@@ -41,7 +41,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """Every span that has ended, in a process that has configured OpenTelemetry."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     yield exporter
     provider.shutdown()
 
@@ -57,6 +57,13 @@ def test_spans_are_possible_once_a_provider_or_a_span_is_there(monkeypatch: pyte
     assert spans.possible()
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
     assert not spans.possible()
+
+
+def test_a_process_without_a_provider_asks_opentelemetry_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+    assert not spans.are_made()
+    monkeypatch.delattr(trace, "_TRACER_PROVIDER")  # as in a version that calls it otherwise
+    assert spans.are_made()
 
 
 def only(made: InMemorySpanExporter) -> ReadableSpan:
@@ -243,7 +250,7 @@ def test_a_run_that_was_stopped_is_no_error(made: InMemorySpanExporter, outcome:
 
 def test_a_provider_that_is_switched_off_lets_the_trace_through(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = NoOpTracerProvider()
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
 
     with spans.enqueueing(GIVEN, queue="q", type_="t") as stored:
         assert stored == GIVEN
