@@ -6,12 +6,16 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from taskq.sentinels import Watched, watched
 
 CONNECT_TIMEOUT_S = 1.0
+
+_DRIVER = DriverInfo(lib_version=redis.__version__)
+"""What the server is told of redis-py. Left to itself, each connection looks the version up among all installed packages."""
 
 
 def client(url: str, socket_timeout_s: float) -> redis.Redis:
@@ -37,4 +41,9 @@ def _primary(found: Watched, options: dict[str, Any]) -> redis.Redis:
 
 
 def _connecting() -> dict[str, Any]:
-    return {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2}
+    return {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "protocol": 2,
+        "driver_info": _DRIVER,
+    }
