@@ -41,6 +41,7 @@ from taskq.queue.scripts import Script
 
 COMMAND_TIMEOUT_S = 5.0
 POP_MAX_S = 30.0
+UNBLOCK_AGAIN_S = 0.01
 
 T = TypeVar("T")
 
@@ -93,7 +94,8 @@ class Link:
     """One process' way to Redis: connections, scripts by digest, repetition.
 
     `url` is redis://, rediss://, unix:// or redis+sentinel://. `hint` tells people what to do when nothing answers there.
-    Safe in threads, and after a fork: the child opens connections of its own.
+    `wake` is a descriptor that ends a blocking move early by being readable. Safe in threads, and after a fork: the child
+    opens connections of its own.
     """
 
     def __init__(
@@ -108,6 +110,9 @@ class Link:
         self._give_up = give_up
         self._blocking: Lines | None = None
         self._block_s = 0.0
+        self.wake: int | None = None
+        self._waiting: Line | None = None
+        self._waiting_id: int | None = None
         self._down_since: float | None = None
         # once a wait ended in an error: its command may still be on its way to the server, whatever we do
         self.wait_was_cut = False
@@ -217,13 +222,14 @@ class Link:
         return self._lines.another()
 
     def block_move(self, source: str, destination: str, block_s: float) -> bytes | None:
-        """BLMOVE source destination RIGHT LEFT on a connection of its own: the moved entry, or None after `block_s`.
+        """BLMOVE source destination RIGHT LEFT on a connection of its own: the moved entry, or None after `block_s` or once
+        `wake` is readable.
 
         Not repeated here: after any error the caller must look into `destination`, where an entry may have arrived whose
         reply was lost. Raises QueueUnavailable, QueueRefused or QueueFull; the connection is new the next time.
         """
         try:
-            moved: bytes | None = self._blocking_line(block_s).exchange(_block_move(source, destination, block_s))
+            moved: bytes | None = self._asked(block_s, _block_move(source, destination, block_s)).take()
             return moved
         except (RedisError, OSError) as error:
             self._cut()
@@ -235,7 +241,8 @@ class Link:
         Returns the reply of `then`, and what forbade the move where there was no room for it.
         """
         try:
-            moved, reply = self._blocking_line(block_s).pair(_block_move(source, destination, block_s), then)
+            line = self._asked(block_s, _block_move(source, destination, block_s), then)
+            moved, reply = line.take_any(), line.take_any()
             is_full = isinstance(moved, ResponseError) and classify(moved) is Trouble.FULL
             for answer in (None if is_full else moved, reply):
                 if isinstance(answer, ResponseError):
@@ -265,7 +272,7 @@ class Link:
         """Drop the connection that waits, so that the server forgets the wait."""
         if self._blocking is not None:
             self._blocking.close()
-            self._blocking = None
+            self._blocking = self._waiting = None
 
     def disconnect(self) -> None:
         """Drop the connections of this thread and the idle ones: after a failover they lead to the wrong server."""
@@ -286,6 +293,41 @@ class Link:
             self._blocking = Lines(client(self.url, block_s + COMMAND_TIMEOUT_S))
             self._block_s = block_s
         return self._blocking.get()
+
+    def _asked(self, block_s: float, *commands: bytes) -> Line:
+        """Send commands of which the first one waits; the line that brings their replies, once that wait is over if `wake`
+        can end it. Raises redis-py's errors, also when the server does not end the wait and the connection must go.
+        """
+        line = self._blocking_line(block_s)
+        if self.wake is None:
+            line.ask(*commands)
+            return line
+        if line is not self._waiting:
+            self._waiting_id = line.prepare_long_wait()
+            self._waiting = line
+        line.ask(*commands)
+        deadline = time.monotonic() + block_s + COMMAND_TIMEOUT_S
+        if not line.await_reply(block_s + COMMAND_TIMEOUT_S, self.wake):
+            if time.monotonic() >= deadline:
+                raise TimeoutError("no reply came in time")
+            if not self._unblock(line):
+                raise ConnectionError("the server did not end the wait")
+        return line
+
+    def _unblock(self, line: Line) -> bool:
+        """Have the server answer now what it was asked to wait for; False when it does not. The connection may be gone."""
+        deadline = time.monotonic() + COMMAND_TIMEOUT_S
+        try:
+            while self._waiting_id is not None and time.monotonic() < deadline:
+                other = self._lines.get()
+                if other.server() != line.server():
+                    return False  # on another server the number may be that of a stranger
+                other.call("CLIENT", "UNBLOCK", self._waiting_id)
+                if line.await_reply(UNBLOCK_AGAIN_S):
+                    return True  # else it has not come to the command yet
+        except (RedisError, OSError):
+            pass  # the connection that waits is dropped instead
+        return False
 
     def _cut(self) -> None:
         self.wait_was_cut = True

@@ -7,6 +7,7 @@ after: what is wrong with it shows in a reply or in the lack of one, which `conn
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 import struct
@@ -25,6 +26,10 @@ from taskq.queue.scripts import Script
 
 _TEXT = (bytes, str)
 _READ_BYTES = 1 << 14
+
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 3), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3))
+"""After 3 s of silence the kernel asks the other machine whether it is still there, each second, three times at most."""
+
 _forks = 0
 
 
@@ -70,11 +75,6 @@ class Line:
         self._send(command)
         return self._read()
 
-    def pair(self, first: bytes, second: bytes) -> tuple[Any, Any]:
-        """Run two packed commands that arrive as one. A reply that is an error is returned, every other error is raised."""
-        self._send(first, second)
-        return self._read_any(), self._read_any()
-
     def load(self, script: Script, command: bytes) -> Any:
         """Make a script known to the server and run the command that needs it. Both arrive as one: no SCRIPT FLUSH comes in
         between."""
@@ -106,6 +106,30 @@ class Line:
         self._send(packed(("SCRIPT", "LOAD", script.text)))
         self._read()
 
+    def prepare_long_wait(self) -> int | None:
+        """Connect, have the kernel break the connection when the machine at its other end is gone, and return the number by
+        which the server knows it; None when it does not tell. Raises redis-py's errors."""
+        self._connect()
+        self._wire.keep_alive()
+        try:
+            return int(self.call("CLIENT", "ID"))
+        except ResponseError:
+            return None
+
+    def ask(self, *commands: bytes) -> None:
+        """Send packed commands, which arrive as one; `take` or `take_any` brings each reply. Raises redis-py's errors."""
+        self._send(*commands)
+
+    def await_reply(self, timeout_s: float, wake: int | None = None) -> bool:
+        """Wait for the first of the replies that are owed, when nothing was read since `ask`; False after `timeout_s`, or
+        when the descriptor `wake` becomes readable first."""
+        return bool(self._wire.await_bytes(timeout_s, wake))
+
+    def server(self) -> Any:
+        """The address at the other end; the same for all connections to one server. Raises redis-py's errors."""
+        self._connect()
+        return self._wire.peer()
+
     def post(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
         """Send a script that the server is expected to know; `take` brings its reply."""
         self._send(evalsha(script, keys, args))
@@ -113,6 +137,13 @@ class Line:
     def take(self) -> Any:
         """The reply to what was posted first of what is owed. Blocks. Raises redis-py's errors, NoScriptError among them."""
         return self._read()
+
+    def take_any(self) -> Any:
+        """The same, but a reply that is an error is returned; every other error is raised."""
+        try:
+            return self._read()
+        except ResponseError as error:
+            return error
 
     def has_reply(self) -> bool:
         """True when `take` would not block. Raises redis-py's errors."""
@@ -123,12 +154,15 @@ class Line:
         self._connection.disconnect()
 
     def _send(self, *commands: bytes) -> None:
-        wire = self._wire
-        if wire is None:
-            self._connection.connect()  # not left to what sends: behind Sentinel that would not ask for the primary
-            wire = self._wire = _wire(self._connection)
+        if self._wire is None:
+            self._connect()
         self.owed += len(commands)
-        wire.send(commands[0] if len(commands) == 1 else b"".join(commands))
+        self._wire.send(commands[0] if len(commands) == 1 else b"".join(commands))
+
+    def _connect(self) -> None:
+        if self._wire is None:
+            self._connection.connect()  # not left to what sends: behind Sentinel that would not ask for the primary
+            self._wire = _wire(self._connection)
 
     def _read(self) -> Any:
         try:
@@ -138,12 +172,6 @@ class Line:
             raise
         self.owed -= 1
         return reply
-
-    def _read_any(self) -> Any:
-        try:
-            return self._read()
-        except ResponseError as error:
-            return error
 
 
 class _Wire:
@@ -163,6 +191,29 @@ class _Wire:
     def ready(self) -> bool:
         """True when `read` would not wait for a reply to begin. Raises redis-py's errors."""
         return bool(self._connection.can_read(0))
+
+    def await_bytes(self, timeout_s: float, wake: int | None) -> bool:
+        """Wait until something can be read; False after `timeout_s`, or when `wake` becomes readable first."""
+        poll = select.poll()
+        descriptor = self._connection._sock.fileno()
+        for fd in (descriptor, *(() if wake is None else (wake,))):
+            poll.register(fd, select.POLLIN)
+        return any(fd == descriptor for fd, _ in poll.poll(timeout_s * 1000))
+
+    def keep_alive(self) -> None:
+        """Have the kernel ask from time to time whether the other machine is there."""
+        plain = self._connection._sock
+        if plain.family != socket.AF_UNIX:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE:
+                plain.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def peer(self) -> Any:
+        """The address of the server. Raises LostError."""
+        try:
+            return self._connection._sock.getpeername()
+        except OSError as error:
+            raise LostError(f"the connection is gone: {error}") from error
 
 
 class _Plain(_Wire):

@@ -106,6 +106,7 @@ def new_id(kind: str) -> str:
 
 def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_name: str) -> None:
     """A worker of one pool, from its fork to its end."""
+    signal.signal(STOP_SIGNAL, signal.SIG_IGN)  # until it runs: what the signal tells of stands in its slot
     os.setpgid(0, 0)
     service.board.slot(seat).report(State.STARTING)
     become_subreaper()

@@ -25,6 +25,7 @@ class Action(enum.Enum):
 
     NOTHING = "nothing"
     INTERRUPT = "interrupt"
+    WAKE = "wake"
     KILL = "kill"
 
 
@@ -56,6 +57,7 @@ class Seat(msgspec.Struct, kw_only=True):
         self.worker_id = worker_id
         self.born_at = now
         self.stop_serial = 0
+        self.remind_at = now
         self.stop_reason = self.killed_for = StopReason.NONE
         self.resident_bytes = self.peak_rss_bytes = self.peak_serial = 0
 
@@ -84,6 +86,8 @@ class Seat(msgspec.Struct, kw_only=True):
 
     def next_action(self, running: Running | None, now: float) -> Action:
         """What is due for the worker in this seat."""
+        if running is None and self._sleeps_in_vain():
+            return Action.WAKE if now >= self.remind_at else Action.NOTHING
         if running is None or self.stop_serial != running.serial or self.slot.state is not State.RUNNING:
             return Action.NOTHING
         if now >= self.kill_at:
@@ -93,6 +97,10 @@ class Seat(msgspec.Struct, kw_only=True):
     def interrupted(self, now: float) -> None:
         """Leave the order in the worker's slot; the caller sends the signal, again and again until the attempt ends."""
         self.slot.order_stop(self.stop_serial, self.stop_reason)
+        self.remind_at = now + REMIND_EVERY_S
+
+    def woken(self, now: float) -> None:
+        """Note that the idle worker gets a signal, so that it sees that it shall end; again and again until it does."""
         self.remind_at = now + REMIND_EVERY_S
 
     def sampled(self, running: Running | None, resident_bytes: int) -> None:
@@ -110,11 +118,17 @@ class Seat(msgspec.Struct, kw_only=True):
         """When this seat wants attention next; None: not before something happens."""
         if self.process is None:
             return self.start_at
+        if running is None and self._sleeps_in_vain():
+            return self.remind_at
         if running is None or self.slot.state is not State.RUNNING:
             return None
         if self.stop_serial == running.serial:
             return min(self.kill_at, self.remind_at)
         return running.deadline_ns / 1e9 if running.deadline_ns else None
+
+    def _sleeps_in_vain(self) -> bool:
+        """True for an idle worker that shall claim no more: it may be waiting for a task."""
+        return self.slot.state is State.IDLE and self.slot.draining()
 
 
 def restart_delay_s(quick_deaths: int) -> float:

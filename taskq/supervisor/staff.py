@@ -86,7 +86,8 @@ class Staff:
     # -- limits
 
     def enforce(self, now: float, drain_started: float | None) -> None:
-        """Interrupt or kill what is beyond a limit, was cancelled, or outlasts a drain that began at `drain_started`."""
+        """Interrupt or kill what is beyond a limit, was cancelled, or outlasts a drain that began at `drain_started`; wake
+        who is idle and shall end."""
         for seat in self.present:
             running = seat.slot.running()
             if running is not None:
@@ -94,6 +95,9 @@ class Staff:
             match seat.next_action(running, now):
                 case Action.INTERRUPT:
                     seat.interrupted(now)
+                    _signal(seat, STOP_SIGNAL)
+                case Action.WAKE:
+                    seat.woken(now)
                     _signal(seat, STOP_SIGNAL)
                 case Action.KILL:
                     self._kill(seat, seat.stop_reason)

@@ -29,6 +29,7 @@ from taskq.registry import Registry
 from taskq.task import Attempt, Cancelled, Completed, Crashed, Failed, Outcome, Progress, Released, Retried, Verdict
 from taskq.typeoptions import Options
 from taskq.worker.ahead import Ahead
+from taskq.worker.alarm import Alarm
 from taskq.worker.capture import Capture
 from taskq.worker.context import Context, logged
 from taskq.worker.control import Control, State
@@ -37,14 +38,17 @@ from taskq.worker.hygiene import Baseline
 from taskq.worker.isolation import Isolation
 from taskq.worker.settled import log_settled
 
-BLOCK_S = 1.0
-"""How long one wait for a task lasts; also how soon an idle worker sees that it shall end."""
+BLOCK_S = 10.0
+"""How long one wait for a task lasts if no stop signal ends it: each one costs the worker and Redis a few commands."""
+
+FULL_S = 1.0
+"""How long a worker sleeps before it asks a full Redis again."""
 
 KNOWN_MAX = 256
 """Of how many pairs of a type and a time limit the rules are remembered."""
 
 STOP_SIGNAL = signal.SIGUSR2
-"""Sent by the supervisor after it has written a stop order."""
+"""Sent by the supervisor after it has written a stop order, and to an idle worker that shall claim no more."""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -93,12 +97,14 @@ class Worker:
         self._baseline: Baseline | None = None
         self._damage: str | None = None
         self._interruptible = False
+        self._alarm = Alarm()
         self._limits = Limits(None, None)
         self._known: dict[tuple[str, float | None], tuple[Options, Limits]] = {}
 
     def run(self) -> Ending:
         """Work until drained, recycled or refused. Main thread only."""
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        self.queue.link.wake = self._alarm.fd
         self._baseline = Baseline()
         try:
             return self._loop()
@@ -109,6 +115,10 @@ class Worker:
             return Ending("refused")
         except QueueUnavailable:
             return Ending("drained")  # Redis stayed away until the supervisor wanted us gone
+        finally:
+            signal.signal(STOP_SIGNAL, signal.SIG_IGN)
+            self.queue.link.wake = None
+            self._alarm.close()
 
     def _loop(self) -> Ending:
         attempt: Attempt | None = None
@@ -139,11 +149,14 @@ class Worker:
             self._titled_idle = True
 
     def _wait(self) -> Attempt | None:
+        self._alarm.clear()  # before the look at what is wanted: a signal that comes after it ends the wait
+        if self.control.draining():
+            return None
         try:
             return self.queue.wait(self.worker_id, BLOCK_S)
         except QueueFull:
             # Moving an entry is refused at maxmemory, claim's script is not: poll until there is room again.
-            time.sleep(BLOCK_S)
+            self._alarm.sleep(FULL_S)
             return None
 
     def _work(self, attempt: Attempt) -> Attempt | None:
@@ -297,6 +310,7 @@ class Worker:
         if self._isolation.pid:
             os.kill(self._isolation.pid, STOP_SIGNAL)  # the same handler there knows whether the order still stands
             return
+        self._alarm.set()
         serial, reason = self.control.stop_order()
         if self._interruptible and serial == self._serial:
             self._interruptible = False  # one interruption; the handler may clean up undisturbed

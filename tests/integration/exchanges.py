@@ -21,6 +21,7 @@ from taskq.queue.requests import Request, Requests, answered
 from taskq.queue.selection import Filter, Walk, select
 from taskq.queue.standing import ask
 from taskq.task import Priority, Progress, Status, Task
+from taskq.worker.alarm import Alarm
 from tests.integration.beginnings import (
     DELETE_ALL,
     OFTEN,
@@ -74,6 +75,13 @@ class Case(NamedTuple):
 def wait_and_complete(queue: Queue, worker: str) -> Any:
     attempt = queue.wait(worker, 0.05)
     return attempt and (attempt, queue.complete(worker, attempt, b"1"))
+
+
+def wait_until_told(queue: Queue, worker: str) -> Any:
+    with contextlib.closing(Alarm()) as alarm:
+        alarm.set()
+        queue.link.wake = alarm.fd
+        return queue.wait(worker, 60)
 
 
 def flush_and_claim(queue: Queue) -> Any:
@@ -178,6 +186,11 @@ CASES: Mapping[str, Case] = {
         ("BLMOVE", "claim", "complete"), lambda q, _: [wait_and_complete(q, W) for _ in range(EVERY_TIME)], waiting
     ),
     "wait in vain": Case(("BLMOVE", "claim"), lambda q, _: [wait_and_complete(q, "v") for _ in range(EVERY_TIME)], idle),
+    "wait that is ended": Case(
+        ("BLMOVE", "claim", "CLIENT ID", "CLIENT UNBLOCK"),
+        lambda q, _: [wait_until_told(q, "v") for _ in range(EVERY_TIME)],
+        idle,
+    ),
     "wait for an end in vain": Case(
         ("watch", "BLPOP"), lambda q, _: [end_of(q, "a", BLOCK_S) for _ in range(EVERY_TIME)], waiting
     ),

@@ -175,8 +175,8 @@ CONNECTION = [
     python(
         "connection: wait cut off before its end",
         "queue/connection",
-        "block_s + COMMAND_TIMEOUT_S",
-        "block_s / 2",
+        "client(self.url, block_s + COMMAND_TIMEOUT_S)",
+        "client(self.url, block_s / 2)",
         "mutant_gaps",
     ),
     python(

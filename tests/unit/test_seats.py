@@ -18,7 +18,7 @@ from taskq.supervisor.seats import (
     restart_delay_s,
 )
 from taskq.supervisor.slots import Board, Running
-from taskq.worker.control import StopReason
+from taskq.worker.control import State, StopReason
 
 SOMEBODY = cast("BaseProcess", object())
 
@@ -80,6 +80,32 @@ def test_a_drain_that_is_wanted_turn_after_turn_does_not_put_off_the_kill(seat: 
         seat.want_stop(attempt, StopReason.DRAIN, now, grace_s=1)
 
     assert seat.next_action(attempt, 101) is Action.KILL
+
+
+def test_an_idle_worker_that_shall_claim_no_more_is_woken_at_once_and_again_and_again(seat: Seat) -> None:
+    seat.slot.report(State.IDLE)
+    assert (seat.next_action(None, 100), seat.wakes_at(None)) == (Action.NOTHING, None)
+    seat.slot.order_drain()
+
+    assert seat.next_action(None, 100) is Action.WAKE
+    seat.woken(100)
+    assert seat.wakes_at(None) == 100 + REMIND_EVERY_S
+    assert seat.next_action(None, 100 + REMIND_EVERY_S - 0.01) is Action.NOTHING
+    assert seat.next_action(None, 100 + REMIND_EVERY_S) is Action.WAKE
+
+
+def test_a_worker_that_has_not_begun_to_wait_is_not_woken(seat: Seat) -> None:
+    seat.slot.report(State.STARTING)
+    seat.slot.order_drain()
+
+    assert (seat.next_action(None, 100), seat.wakes_at(None)) == (Action.NOTHING, None)
+
+
+def test_a_worker_that_shall_claim_no_more_ends_what_it_runs_undisturbed(seat: Seat) -> None:
+    attempt = begin(seat)
+    seat.slot.order_drain()
+
+    assert (seat.next_action(attempt, 100), seat.wakes_at(attempt)) == (Action.NOTHING, None)
 
 
 def test_an_attempt_that_is_being_settled_is_left_alone(seat: Seat) -> None:
