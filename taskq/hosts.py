@@ -12,6 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_READ_BYTES = 4096
+
 
 class ProcessIdentity(msgspec.Struct, frozen=True):
     """`start_ticks` counts clock ticks from boot to the start of the process."""
@@ -57,16 +60,33 @@ def start_ticks(pid: int) -> int | None:
 
 def stat_fields(pid: int) -> list[str] | None:
     """/proc/<pid>/stat from the state on (field 3 of proc(5)); None when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return text[text.rindex(")") + 2 :].split()
+    text = _read(f"/proc/{pid}/stat").decode("utf-8", "replace")
+    return text[text.rindex(")") + 2 :].split() if text else None
+
+
+def state(pid: int) -> str:
+    """The state of a process as one letter, see proc(5); '' when there is no such process."""
+    text = _read(f"/proc/{pid}/stat")
+    at = text.rfind(b")") + 2
+    return text[at : at + 1].decode()
 
 
 def resident_bytes(pid: int) -> int:
     """The resident size of a process now; 0 when it is gone."""
+    fields = _read(f"/proc/{pid}/statm").split(maxsplit=2)
+    return int(fields[1]) * _PAGE_BYTES if len(fields) > 1 else 0
+
+
+def _read(path: str) -> bytes:
+    """A small file of /proc in one piece, without the looks at it that Path takes: it is read for every worker again and
+    again. Nothing when its process is gone."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return 0
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+    try:
+        return os.read(fd, _READ_BYTES)
+    except ProcessLookupError:
+        return b""
+    finally:
+        os.close(fd)

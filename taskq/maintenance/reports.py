@@ -38,8 +38,8 @@ class Seats(Protocol):
         """True when the supervisor vouched for this worker just now and it has joined its queue."""
 
     def resident_bytes(self, seat: int) -> int:
-        """The resident size of the worker in this seat now, or of its child that runs the attempt if that is larger; 0 when
-        it is gone."""
+        """The resident size of the worker in this seat, or of its child that runs the attempt if that is larger, as the
+        supervisor saw it last; 0 when it has not looked yet."""
 
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""

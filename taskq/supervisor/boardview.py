@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from taskq import hosts
 from taskq.maintenance.claims import Busy
 from taskq.maintenance.reports import Held
 from taskq.shelf import Ticket
@@ -25,10 +24,9 @@ class BoardView:
         return slot.state is not State.STARTING and slot.vouched_within(self.within_s)
 
     def resident_bytes(self, seat: int) -> int:
-        """The resident size of the worker in this seat now, or of its child that runs the attempt if that is larger; 0 when
-        it is gone."""
-        slot = self.board.slot(seat)
-        return max((hosts.resident_bytes(pid) for pid in (slot.pid, slot.child) if pid), default=0)
+        """The resident size of the worker in this seat, or of its child that runs the attempt if that is larger, as the
+        supervisor saw it last; 0 when it has not looked yet."""
+        return self.board.slot(seat).resident_bytes
 
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""

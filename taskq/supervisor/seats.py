@@ -31,7 +31,8 @@ class Action(enum.Enum):
 
 class Seat(msgspec.Struct, kw_only=True):
     """One seat. `stop_serial` is the attempt being stopped (0: none), `kill_at` when its worker is killed; `retiring` means
-    that the seat is not filled again."""
+    that the seat is not filled again; `idle_serial` is the last attempt of the worker, once its size was noted while it was
+    idle after that."""
 
     index: int
     pool_name: str
@@ -50,6 +51,7 @@ class Seat(msgspec.Struct, kw_only=True):
     resident_bytes: int = 0
     peak_rss_bytes: int = 0
     peak_serial: int = 0
+    idle_serial: int | None = None
     retiring: bool = False
 
     def seated(self, worker_id: str, now: float) -> None:
@@ -60,6 +62,7 @@ class Seat(msgspec.Struct, kw_only=True):
         self.remind_at = now
         self.stop_reason = self.killed_for = StopReason.NONE
         self.resident_bytes = self.peak_rss_bytes = self.peak_serial = 0
+        self.idle_serial = None
 
     def vacated(self, now: float, *, at_fault: bool) -> None:
         """The worker has ended; `at_fault` when it died by itself, doing nothing. Sets when the seat is filled again."""
@@ -103,9 +106,14 @@ class Seat(msgspec.Struct, kw_only=True):
         """Note that the idle worker gets a signal, so that it sees that it shall end; again and again until it does."""
         self.remind_at = now + REMIND_EVERY_S
 
+    def may_have_grown(self) -> bool:
+        """False for a worker that has done nothing since its size was noted: most are idle, and each look costs."""
+        return self.slot.state is not State.IDLE or self.slot.serial != self.idle_serial
+
     def sampled(self, running: Running | None, resident_bytes: int) -> None:
         """Note the resident size of the worker now. The peak is that of one attempt; the next one begins its own."""
-        self.resident_bytes = resident_bytes
+        self.resident_bytes = self.slot.resident_bytes = resident_bytes
+        self.idle_serial = self.slot.serial if running is None and self.slot.state is State.IDLE else None
         serial = running.serial if running else 0
         self.peak_rss_bytes = max(self.peak_rss_bytes, resident_bytes) if serial == self.peak_serial else resident_bytes
         self.peak_serial = serial

@@ -40,6 +40,7 @@ class _SlotMemory(ctypes.Structure):
         ("stop_reason", ctypes.c_uint64),
         ("vouched_ns", ctypes.c_uint64),
         ("drain", ctypes.c_uint64),
+        ("resident", ctypes.c_uint64),
     ]
 
 
@@ -207,6 +208,20 @@ class Slot:
     def tasks_done(self) -> int:
         """Attempts settled by this worker process."""
         return int(self._memory.tasks_done)
+
+    @property
+    def serial(self) -> int:
+        """The number of the attempt that this worker process began last; 0 before its first."""
+        return int(self._memory.serial)
+
+    @property
+    def resident_bytes(self) -> int:
+        """The size that the supervisor has seen last; 0 before it has looked."""
+        return int(self._memory.resident)
+
+    @resident_bytes.setter
+    def resident_bytes(self, value: int) -> None:
+        self._memory.resident = value
 
     def running(self) -> Running | None:
         """The attempt that the worker holds (it runs or is being settled), None between two attempts."""

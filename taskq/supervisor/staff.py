@@ -23,6 +23,9 @@ MEMORY_TICK_S = 0.1
 DRAIN_GRACE_S = 1.0
 CANCEL_GRACE_S = 1.0
 
+_SILENT = ("", "T", "t", "Z", "X")
+"""States in which a process does nothing any more, or not before somebody lets it: it is gone, stopped, traced, dead."""
+
 
 class Staff:
     """Every seat of every pool. What happens to a worker is told to maintenance through `nurse`."""
@@ -138,14 +141,14 @@ class Staff:
     def vouch(self) -> None:
         """Say of every worker that is alive and not stopped that it is."""
         for seat in self.present:
-            fields = hosts.stat_fields(_pid(seat))
-            if fields and fields[0] not in "TtZX":
+            if hosts.state(_pid(seat)) not in _SILENT:
                 seat.slot.vouch()
 
     def sample(self) -> None:
-        """Look at the memory of every worker, so that a crash can be told with its peak."""
+        """Look at the memory of every worker that does something, so that a crash can be told with its peak."""
         for seat in self.present:
-            self._sample(seat, seat.slot.running())
+            if seat.may_have_grown():
+                self._sample(seat, seat.slot.running())
 
     def wakes(self, now: float, *, filling: bool) -> list[float]:
         """The moments at which a seat wants attention; empty seats count only while they are being filled."""

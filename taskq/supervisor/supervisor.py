@@ -38,6 +38,7 @@ from taskq.tokens import read_tokens
 from taskq.worker.worker import STOP_SIGNAL
 
 TICK_S = 0.5
+VOUCH_EVERY_S = 1.0
 STARTING_TICK_S = 0.02
 CLOSING_S = 6.0
 CLOSING_AT_ONCE_S = 1.0
@@ -83,7 +84,7 @@ class Supervisor:
         self.drain_started: float | None = None
         self.closing_at = 0.0
         self.failure: StartupError | None = None
-        self._next_tick = 0.0
+        self._next_tick = self._vouch_at = 0.0
 
     def run(self) -> int:
         """Serve until stopped; returns the exit code. Raises StartupError when the service cannot start."""
@@ -109,16 +110,17 @@ class Supervisor:
 
     def _turn(self) -> None:
         """Signals, news, deaths, births, limits; then sleep until the next thing is due."""
-        for number in self.signals.take():
+        numbers = self.signals.take()
+        for number in numbers:
             self._act_on(number)
         for message in self.nurse.receive():
             self.staff.hear(message)
         now = time.monotonic()
-        self._collect_deaths(now)
+        self._collect_deaths(now, of_workers=signal.SIGCHLD in numbers or now >= self._vouch_at)
         self._fill(now)
         self.staff.enforce(now, self.drain_started)
         if now >= self._next_tick:
-            self._tick()
+            self._tick(now)
             self._next_tick = now + TICK_S
         self._advance(now)
         self._sleep()
@@ -155,8 +157,10 @@ class Supervisor:
         emit("supervisor.started", address=address, workers=len(self.staff.seats), types=self.service.registry.types())
         self.notifier.tell("READY=1", f"MAINPID={os.getpid()}")
 
-    def _collect_deaths(self, now: float) -> None:
-        self.staff.collect_deaths(now)
+    def _collect_deaths(self, now: float, *, of_workers: bool) -> None:
+        """Notice who has ended. To ask for every worker costs: it is done when the kernel says that one has ended, or so."""
+        if of_workers:
+            self.staff.collect_deaths(now)
         for front in self.fronts:
             if front.leaving is not None and front.leaving.exitcode is not None:
                 emit("api.exited", exit_code=front.leaving.exitcode)
@@ -258,11 +262,13 @@ class Supervisor:
 
     # -- time
 
-    def _tick(self) -> None:
-        self.staff.vouch()
+    def _tick(self, now: float) -> None:
         self.staff.sample()
-        self.service.outputs.look_at_all(self.service.config.tasks.output_max)
-        end_strays(set(self._pids()))
+        if now >= self._vouch_at:
+            self._vouch_at = now + VOUCH_EVERY_S
+            self.staff.vouch()
+            self.service.outputs.look_at_all(self.service.config.tasks.output_max)
+            end_strays(set(self._pids()))
         self.notifier.tell("WATCHDOG=1")
 
     def _advance(self, now: float) -> None:

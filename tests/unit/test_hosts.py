@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -88,3 +89,15 @@ def test_a_name_with_spaces_and_brackets_does_not_shift_the_fields() -> None:
 
 def test_the_resident_size_is_in_bytes() -> None:
     assert 1 << 20 < hosts.resident_bytes(os.getpid()) < 1 << 40
+
+
+def test_the_state_of_a_process_is_one_letter_and_none_when_it_is_gone(gone: ProcessIdentity) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        os.kill(child.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        stopped = hosts.state(child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        dead = hosts.state(child.pid)
+
+    assert (hosts.state(os.getpid()), stopped, dead, hosts.state(gone.pid)) == ("R", "T", "Z", "")

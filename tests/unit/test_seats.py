@@ -214,3 +214,40 @@ def test_a_worker_that_lived_for_a_while_starts_the_count_anew(seat: Seat) -> No
 )
 def test_the_wait_before_a_restart_doubles_up_to_its_most(deaths: int, expected: float) -> None:
     assert restart_delay_s(deaths) == expected
+
+
+def test_the_size_of_an_idle_worker_is_looked_at_once_after_each_attempt(seat: Seat) -> None:
+    seat.slot.report(State.STARTING)
+    seat.sampled(None, 10)
+    assert seat.may_have_grown()
+    seat.slot.report(State.IDLE)
+    assert seat.may_have_grown()
+    seat.sampled(None, 20)
+    assert not seat.may_have_grown()
+
+    attempt = begin(seat)
+    assert seat.may_have_grown()
+    seat.sampled(attempt, 30)
+    seat.slot.end()
+    assert seat.may_have_grown()
+    seat.sampled(None, 25)
+    assert not seat.may_have_grown()
+    assert (seat.resident_bytes, seat.slot.resident_bytes) == (25, 25)
+
+
+def test_an_attempt_between_two_looks_makes_an_idle_worker_be_looked_at(seat: Seat) -> None:
+    seat.slot.report(State.IDLE)
+    seat.sampled(None, 20)
+    begin(seat)
+    seat.slot.end()
+
+    assert seat.may_have_grown()
+
+
+def test_a_new_worker_is_looked_at(seat: Seat) -> None:
+    seat.slot.report(State.IDLE)
+    seat.sampled(None, 20)
+
+    seat.seated("another", 100)
+
+    assert seat.may_have_grown()
