@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from taskq.errors import LeaseLost, QueueUnavailable
 from taskq.queue.connection import translate
-from taskq.queue.line import Line
+from taskq.queue.line import Line, evalsha
 from taskq.queue.queue import Queue
 from taskq.queue.scripts import Script, load
 from taskq.task import Attempt, Verdict
@@ -132,6 +132,6 @@ class Stream:
                 self._line = self.queue.link.line()
                 for known in (_CLAIM, _COMPLETE):
                     self._line.know(known)
-            self._line.post(script, keys, args)
+            self._line.ask(evalsha(script, keys, args))
         except (RedisError, OSError) as error:
             raise translate(error) from error

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -173,9 +174,28 @@ class Link:
 
     def packed(self, script: Script, command: bytes) -> Any:
         """Run a script that is safe to repeat by a packed command; see `script`."""
+        return self._answer(script, command, lambda: self._lines.get().exchange(command))
+
+    def post(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+        """`script` in two parts: sends it, and returns what waits for its reply, with which this thread uses the link next.
+
+        Whatever goes wrong does so in the second part, which then runs the script as `script` does: this one raises nothing
+        of Redis' and waits for nobody.
+        """
+        command, line = evalsha(script, keys, args), self._lines.get()
+        if not line.connected:
+            return partial(self.packed, script, command)
+        try:
+            line.ask(command)
+        except (RedisError, OSError):
+            return partial(self.packed, script, command)  # not over this line, to which a reply is owed now
+        return partial(self._answer, script, command, line.take)
+
+    def _answer(self, script: Script, command: bytes, read: Callable[[], Any]) -> Any:
+        """What `read` answers to a command; if it fails, what the command answers when it is repeated."""
         began = time.monotonic()
         try:
-            reply = self._lines.get().exchange(command)
+            reply = read()
         except (RedisError, OSError) as error:
             if classify(error) is Trouble.RELOAD:
                 return self.run(lambda _: self._lines.get().load(script, command))

@@ -106,6 +106,11 @@ class Line:
         self._send(packed(("SCRIPT", "LOAD", script.text)))
         self._read()
 
+    @property
+    def connected(self) -> bool:
+        """True when what is sent goes out at once."""
+        return self._wire is not None
+
     def prepare_long_wait(self) -> int | None:
         """Connect, have the kernel break the connection when the machine at its other end is gone, and return the number by
         which the server knows it; None when it does not tell. Raises redis-py's errors."""
@@ -129,10 +134,6 @@ class Line:
         """The address at the other end; the same for all connections to one server. Raises redis-py's errors."""
         self._connect()
         return self._wire.peer()
-
-    def post(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
-        """Send a script that the server is expected to know; `take` brings its reply."""
-        self._send(evalsha(script, keys, args))
 
     def take(self) -> Any:
         """The reply to what was posted first of what is owed. Blocks. Raises redis-py's errors, NoScriptError among them."""

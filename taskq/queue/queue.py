@@ -7,7 +7,7 @@ QueueUnavailable, QueueFull or QueueRefused. What a method leaves in Redis stand
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from taskq import failpoints
@@ -165,8 +165,17 @@ class Queue:
         self, worker_id: str, attempt: Attempt, result: bytes, *, claim_next: bool = False
     ) -> tuple[Verdict, Attempt | None]:
         """Store the result (JSON text) of an attempt and, if asked, claim the next task in the same trip."""
+        return self.completing(worker_id, attempt, result, claim_next=claim_next)()
+
+    def completing(
+        self, worker_id: str, attempt: Attempt, result: bytes, *, claim_next: bool
+    ) -> Callable[[], tuple[Verdict, Attempt | None]]:
+        """`complete` in two parts, for whoever has something to do while the server works; see `Link.post`."""
         args = [worker_id, attempt.id, attempt.attempt, result, "1" if claim_next else "0"]
-        reply = self.link.script(load("complete"), self.complete_keys(worker_id), args)
+        reply = self.link.post(load("complete"), self.complete_keys(worker_id), args)
+        return lambda: self._completed(worker_id, reply(), claim_next=claim_next)
+
+    def _completed(self, worker_id: str, reply: Sequence[Any], *, claim_next: bool) -> tuple[Verdict, Attempt | None]:
         verdict = _VERDICTS[reply[0]]
         if not claim_next:
             return verdict, None

@@ -1,8 +1,14 @@
 """What a handler may leave behind in its process, and how the next task is kept from meeting it.
 
-`Baseline` is taken when a worker starts. After every attempt `restore` puts back what can be put back (working directory,
-umask, environment, signal handlers and mask, timers, standard streams, recursion limit, the seed of `random`), ends the
-children that the task left, and names what cannot be undone: then the worker is replaced.
+`Baseline` is taken when a worker starts. After every attempt, what can be put back is put back, and what cannot be undone is
+named: then the worker is replaced. It is done in two parts:
+
+`calm`, before anybody is told how the attempt ended: what could still act (children, signal handlers and mask, timers,
+traces, threads), and what might keep us from telling it (logging, recursion limit).
+
+`restore`, before the next attempt, while Redis stores the end of this one: what lies still (working directory, umask,
+environment, standard streams, garbage collection, the seed of `random`, descriptors). A task that was claimed meanwhile goes
+back if something cannot be undone.
 """
 
 from __future__ import annotations
@@ -76,18 +82,35 @@ class Baseline:
             fcntl.fcntl(fd, fcntl.F_SETSIG, _MARK)
         self._seed = Seed()
 
-    def restore(self) -> str | None:
-        """Undo what the last task changed. Returns why the worker must be replaced, or None."""
+    def calm(self) -> str | None:
+        """End what the last task left that may still do something. Returns why the worker must be replaced, or None."""
         try:
-            self._restore_process()
             self._restore_signals()
-            self._restore_interpreter()
-            if threading.active_count() <= self._threads:
+            if sys.getrecursionlimit() != self._recursion_limit:
+                sys.setrecursionlimit(self._recursion_limit)
+            if sys.gettrace() is not None or sys.getprofile() is not None:
+                sys.settrace(None)
+                sys.setprofile(None)
+            log.restore()
+            threads = threading.active_count() > self._threads
+            if not threads:
                 _end_helpers(self._helpers)
             end_children()
+        except OSError as error:
+            return _beyond(error)
+        return "the task left threads running" if threads else None
+
+    def restore(self) -> str | None:
+        """Undo what else it changed, after `calm`. Returns the same as that does."""
+        try:
+            self._restore_process()
+            sys.stdin, sys.stdout, sys.stderr = self._streams
+            if not gc.isenabled():
+                gc.enable()
+            self._seed.renew()
             return self._damage()
         except OSError as error:  # no descriptor is left to look with, or the directory is gone
-            return f"the task left a process that cannot be restored: {error}"
+            return _beyond(error)
 
     def _restore_process(self) -> None:
         if _cwd() != self._cwd:
@@ -107,21 +130,7 @@ class Baseline:
         if _signal.pthread_sigmask(_BLOCK, ()) != self._mask:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    def _restore_interpreter(self) -> None:
-        sys.stdin, sys.stdout, sys.stderr = self._streams
-        if sys.getrecursionlimit() != self._recursion_limit:
-            sys.setrecursionlimit(self._recursion_limit)
-        if not gc.isenabled():
-            gc.enable()
-        if sys.gettrace() is not None or sys.getprofile() is not None:
-            sys.settrace(None)
-            sys.setprofile(None)
-        self._seed.renew()
-        log.restore()
-
     def _damage(self) -> str | None:
-        if threading.active_count() > self._threads:
-            return "the task left threads running"
         if not self._kept.open():
             return "the task closed descriptors that are not its own"
         gained = self._open_count() - self._count
@@ -176,6 +185,10 @@ class _Kept:
 
     def _closed(self) -> list[int]:
         return [fd for fd, event in self._poll.poll(0) if event & select.POLLNVAL]
+
+
+def _beyond(error: OSError) -> str:
+    return f"the task left a process that cannot be restored: {error}"
 
 
 def end_children() -> None:

@@ -125,12 +125,15 @@ class Worker:
         while True:
             if self.control.draining():
                 if attempt is not None:
-                    log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
+                    self._release(attempt)
                 return self._leave("drained")
             if attempt is None:
                 attempt = self._next()
                 continue
             attempt = self._work(attempt)
+            if attempt is not None and self._damage is not None:
+                self._release(attempt)  # it was claimed before the damage was found
+                attempt = None
             if attempt is None and self._spent():
                 emit("worker.recycled", message=self._damage or "")
                 return self._leave("recycled")
@@ -141,6 +144,9 @@ class Worker:
             self._idle()
             attempt = self.queue.claim(self.worker_id) or self._wait()
         return attempt
+
+    def _release(self, attempt: Attempt) -> None:
+        log_settled(attempt, Released(), self.queue.release(self.worker_id, attempt), 0.0)
 
     def _idle(self) -> None:
         self.control.report(State.IDLE)
@@ -176,7 +182,7 @@ class Worker:
         context = Context(attempt, self.worker_id, deadline, self.control)
         outcome = self._run(attempt, context, options)
         self.control.settling()
-        self._damage = self._baseline.restore() if self._baseline else None
+        self._damage = self._baseline.calm() if self._baseline else None
         self._report(attempt)
         if failpoints.ARMED:
             failpoints.hit("P5", attempt.id)
@@ -189,17 +195,27 @@ class Worker:
     def _end(self, attempt: Attempt, outcome: Outcome, started: float) -> Attempt | None:
         """Settle an attempt that began at `started`; returns the next one when the settle claimed it and was waited for."""
         verdict, following = None, None
-        if self._ahead is not None and isinstance(outcome, Completed) and not self._ahead.singly():
+        if not isinstance(outcome, Completed):
+            self._restore()
+            verdict = self._settle(attempt, outcome)
+        elif self._ahead is None or self._ahead.singly():
+            answer = self.queue.completing(self.worker_id, attempt, outcome.result, claim_next=self._wants_more())
+            self._restore()  # while Redis works
+            verdict, following = answer()
+        else:
+            self._restore()
             done = Completion(attempt, outcome.result, time.monotonic() - started)
             self._ahead.complete(done, more=self._wants_more())
-        else:
-            verdict, following = self._settle(attempt, outcome)
         if failpoints.ARMED:
             failpoints.hit("P6", attempt.id)
             failpoints.hit("P7", attempt.id)
         if verdict is not None:
             self._settled(attempt, outcome, verdict, time.monotonic() - started)
         return following
+
+    def _restore(self) -> None:
+        if self._baseline is not None:
+            self._damage = self._baseline.restore() or self._damage
 
     def _heard(self, answer: Answer) -> None:
         """A completion that was not waited for has been answered."""
@@ -266,22 +282,20 @@ class Worker:
         except (QueueFull, QueueRefused):
             pass  # the settle that follows says what is wrong; this was only information
 
-    def _settle(self, attempt: Attempt, outcome: Outcome) -> tuple[Verdict, Attempt | None]:
+    def _settle(self, attempt: Attempt, outcome: Retried | Failed | Crashed | Released | Cancelled) -> Verdict:
         match outcome:
-            case Completed(result):
-                return self.queue.complete(self.worker_id, attempt, result, claim_next=self._wants_more())
             case Retried(delay_s, error, detail):
-                return self.queue.retry(self.worker_id, attempt, delay_s, error, detail), None
+                return self.queue.retry(self.worker_id, attempt, delay_s, error, detail)
             case Failed(error, detail):
-                return self.queue.fail(self.worker_id, attempt, error, detail), None
+                return self.queue.fail(self.worker_id, attempt, error, detail)
             case Crashed(error, detail):
-                return crash(self.queue, self.worker_id, attempt, self.defaults.max_crashes, error, detail), None
+                return crash(self.queue, self.worker_id, attempt, self.defaults.max_crashes, error, detail)
             case Released():
-                return self.queue.release(self.worker_id, attempt), None
+                return self.queue.release(self.worker_id, attempt)
             case Cancelled():
                 # cancel or delete have written the end already; only the request has to be forgotten
                 self.queue.stop_done(self.worker_id, attempt.id, attempt.attempt)
-                return Verdict.OK, None
+                return Verdict.OK
 
     def _wants_more(self) -> bool:
         return not self.control.draining() and not self._spent()

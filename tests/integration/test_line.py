@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,7 +20,7 @@ from taskq.queue import line
 from taskq.queue.connection import Link
 from taskq.queue.line import Command, FixedKeys, evalsha
 from taskq.queue.scripts import Script, load
-from tests.integration.servers import linked, own_server
+from tests.integration.servers import OwnServer, linked, own_server
 
 ECHO_TEXT = "#!lua\nreturn {ARGV[1], redis.call('INCR', KEYS[1])}"
 
@@ -174,6 +175,47 @@ def test_many_runs_go_on_where_a_lost_connection_ended_them(key: str) -> None:
         assert [reply[0] for reply in replies] == [b"a", b"b", b"c", b"d", b"e", b"f"]
         assert made[:3] == ["a", "b", "c"]
         assert made.count("a") == 1
+
+
+def forget_scripts(server: OwnServer) -> None:
+    server.client().script_flush()
+
+
+def cut_connections(server: OwnServer) -> None:
+    server.client().client_kill_filter(_type="normal", skipme=True)
+
+
+def do_nothing(_server: OwnServer) -> None:
+    pass
+
+
+@pytest.mark.parametrize("early", [do_nothing, forget_scripts, cut_connections])
+@pytest.mark.parametrize("late", [do_nothing, forget_scripts, cut_connections])
+@pytest.mark.parametrize("known", [True, False], ids=["connected", "new"])
+def test_what_was_posted_is_answered_later_whatever_happens_meanwhile(
+    key: str, early: Callable[[OwnServer], None], late: Callable[[OwnServer], None], *, known: bool
+) -> None:
+    with own_server() as server, linked(server.url, patience_s=10) as link:
+        if known:
+            echo(link, key, "before")
+
+        early(server)
+        answer = link.post(ECHO, [key], ["posted"])
+        late(server)
+
+        assert answer()[0] == b"posted"
+        assert echo(link, key, "after") == b"after"
+
+
+def test_what_was_posted_is_sent_before_it_is_asked_for(link: Link, key: str) -> None:
+    echo(link, key, "before")
+    seen = link.redis.get(key)
+
+    answer = link.post(ECHO, [key], ["posted"])
+    while link.redis.get(key) == seen:
+        time.sleep(0.001)
+
+    assert answer() == [b"posted", 2]
 
 
 class Interrupted(BaseException):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
-from multiprocessing.context import ForkProcess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskq.children import has_children
 from taskq.errors import Retry
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
@@ -27,10 +28,25 @@ END_LIMIT_S = 20.0
 RunOne = Callable[..., str]
 
 
+def forked(worker: Worker) -> None:
+    """Let this worker run to its end in a process of its own."""
+
+    def child() -> None:
+        os.setpgid(0, 0)
+        worker.run()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    try:
+        process.join(END_LIMIT_S)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+
+
 @pytest.fixture
-def run_one(queue: Queue, redis_url: str, prefix: str) -> Iterator[RunOne]:
+def run_one(queue: Queue, redis_url: str, prefix: str) -> RunOne:
     """Enqueues a task whose handler is this function and lets a worker run it and end; returns the id of the task."""
-    started: list[ForkProcess] = []
 
     def run(function: Callable[..., Any], options: Options | None = None, **fields: Any) -> str:
         registry, slot = Registry(), Board(1).slot(0)
@@ -41,20 +57,11 @@ def run_one(queue: Queue, redis_url: str, prefix: str) -> Iterator[RunOne]:
             slot.order_drain()
             return function(task_id, payload)
 
-        def child() -> None:
-            os.setpgid(0, 0)
-            Worker(worker_id, Queue(Link(redis_url), prefix=prefix), registry, slot).run()
-
         registry.add("it", handler, options or Options())
-        started.append(multiprocessing.get_context("fork").Process(target=child))
-        started[-1].start()
-        started[-1].join(END_LIMIT_S)
-        assert started[-1].exitcode == 0
+        forked(Worker(worker_id, Queue(Link(redis_url), prefix=prefix), registry, slot))
         return task_id
 
-    yield run
-    for process in started:
-        process.kill()
+    return run
 
 
 def test_a_write_of_an_attempt_that_was_overtaken_is_counted(
@@ -75,6 +82,79 @@ def test_a_write_that_is_accepted_counts_nothing(queue: Queue, inspector: Inspec
 
     assert status(queue, task_id) is Status.COMPLETED
     assert inspector.state("default").stale_writes == 0
+
+
+# -- what an attempt leaves behind
+
+
+class Watched(Queue):
+    """Calls `look` when the end of a task has been sent, and when it is waited for."""
+
+    look: Callable[[str], None]
+
+    def completing(self, *args: Any, **more: Any) -> Callable[[], Any]:
+        answer = super().completing(*args, **more)
+        self.look("sent")
+
+        def looked() -> Any:
+            self.look("waiting")
+            return answer()
+
+        return looked
+
+
+def test_what_may_act_has_ended_when_the_end_is_told_and_what_lies_still_is_put_back_while_redis_works(
+    queue: Queue, redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    registry, slot, own = Registry(), Board(1).slot(0), Watched(Link(redis_url), prefix=prefix)
+    mask = os.umask(0o022)
+    os.umask(mask)
+
+    def look(when: str) -> None:
+        held = os.umask(0o077)
+        os.umask(held)
+        left = has_children() or signal.getitimer(signal.ITIMER_REAL) != (0, 0) or signal.getsignal(signal.SIGALRM) is strike
+        (tmp_path / when).write_text(f"{left} {held == mask}")
+
+    def strike(*_: Any) -> None:
+        raise AssertionError("the task has ended")
+
+    def handler() -> None:
+        slot.order_drain()
+        if os.fork() == 0:
+            signal.pause()
+        signal.signal(signal.SIGALRM, strike)
+        signal.setitimer(signal.ITIMER_REAL, 3600)
+        os.umask(mask ^ 0o011)
+
+    own.look = look
+    registry.add("it", handler, Options())
+    task_id = enqueued(queue, type_="it")
+    forked(Worker(joined(queue), own, registry, slot))
+
+    assert status(queue, task_id) is Status.COMPLETED
+    assert (tmp_path / "sent").read_text() == "False False"
+    assert (tmp_path / "waiting").read_text() == "False True"
+
+
+def test_a_task_that_was_claimed_before_damage_was_found_goes_back(
+    queue: Queue, redis_url: str, prefix: str, inspector: Inspector
+) -> None:
+    registry, fd = Registry(), os.open("/", os.O_RDONLY)
+    registry.add("it", lambda: os.close(fd), Options())
+    first, second = enqueued(queue, type_="it"), enqueued(queue, type_="it")
+    worker_id = joined(queue)
+
+    forked(Worker(worker_id, Queue(Link(redis_url), prefix=prefix), registry, Board(1).slot(0)))
+    os.close(fd)
+
+    assert status(queue, first) is Status.COMPLETED
+    task = inspector.get(second)
+    assert task is not None
+    assert (task.status, task.attempt, task.crashes, task.retries) == (Status.PENDING, 1, 0, 0)
+    assert queue.link.redis.lrange(queue.keys.pending, 0, -1) == [second.encode()]
+    assert queue.link.redis.exists(queue.keys.processing(worker_id)) == 0
+    assert queue.link.redis.zscore(queue.keys.leases, worker_id) is None
 
 
 # -- an attempt in a process of its own
@@ -172,17 +252,11 @@ def test_a_worker_whose_wait_was_cut_stays_known_to_the_reapers(
 ) -> None:
     worker_id, slot = joined(queue), Board(1).slot(0)
 
-    def child() -> None:
-        os.setpgid(0, 0)
-        link = Link(redis_url)
-        link.wait_was_cut = cut
-        slot.order_drain()
-        Worker(worker_id, Queue(link, prefix=prefix), Registry(), slot).run()
+    link = Link(redis_url)
+    link.wait_was_cut = cut
+    slot.order_drain()
 
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(END_LIMIT_S)
+    forked(Worker(worker_id, Queue(link, prefix=prefix), Registry(), slot))
 
-    assert process.exitcode == 0
     known = queue.link.redis.zscore(queue.keys.leases, worker_id) is not None
     assert known is cut

@@ -41,12 +41,12 @@ def test_a_helper_of_multiprocessing_ends_unless_it_was_there_before(monkeypatch
     tracker._stop()
     baseline = Baseline()
     tracker.ensure_running()
-    assert baseline.restore() is None
+    assert baseline.calm() is None
     assert tracker._pid is None
 
     tracker.ensure_running()
     try:
-        assert Baseline().restore() is None
+        assert Baseline().calm() is None
         assert tracker._check_alive()
     finally:
         tracker._stop()
