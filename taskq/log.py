@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -82,6 +82,8 @@ EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+H = TypeVar("H", bound=logging.Handler)
+
 NEWLINE = "\n"
 FORMATS = ("json", "console")
 LEVELS = ("debug", "info", "warning", "error")
@@ -95,26 +97,36 @@ _root = logging.getLogger("taskq")
 _of_tasks = logging.getLogger(TASK_LOGGER)
 _identity: dict[str, Any] = {}
 _task: dict[str, Any] = {}
-_handlers: list[logging.Handler] = []
+_handlers: list[_OneWrite] = []
 _level = logging.WARNING
 _disabled: frozenset[str] = frozenset()
 """What `restore` goes back to: the handlers and the level of the root, and the loggers that were switched off."""
 
 
-def set_up(*, level: str, format_: str, fd: int = 1, output_fd: int | None = None) -> None:
-    """Send every log line of this process to `fd`, at `level` or above, as `json` or `console`; what handlers of tasks log
-    also to `output_fd`, for people."""
-    main = _OneWrite(fd)
-    main.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(fd)))
+def set_up(*, level: str, format_: str) -> None:
+    """Send every log line of this process and of those that it forks to standard output, at `level` or above, as `json` or
+    `console`."""
+    main = _OneWrite(1)
+    main.setFormatter(_Json() if format_ == "json" else _Console(colour=os.isatty(1)))
     _handlers[:] = [main]
-    if output_fd is not None:
-        _handlers.append(of_handlers(_OneWrite(output_fd)))
     global _level, _disabled
     logging.basicConfig(level=level.upper(), handlers=_handlers, force=True)
     _level, _disabled = logging.root.level, frozenset(logger.name for logger in _loggers() if logger.disabled)
 
 
-def of_handlers(sink: logging.Handler) -> logging.Handler:
+def divert(fd: int, output_fd: int) -> None:
+    """After `set_up` in the parent: send the lines of this process to `fd`, and what handlers of tasks log also to
+    `output_fd`, for people.
+
+    Looks at no logger: a fresh child that does would copy the pages of all of them.
+    """
+    for handler in _handlers:
+        handler.fd = fd
+    _handlers.append(of_handlers(_OneWrite(output_fd)))
+    logging.root.addHandler(_handlers[-1])
+
+
+def of_handlers(sink: H) -> H:
     """Let `sink` have only what handlers of tasks log while they run, in the form of captured output."""
     sink.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     sink.addFilter(_is_of_a_handler)

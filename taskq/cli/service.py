@@ -90,6 +90,7 @@ def serve(load: Callable[[], config.Config]) -> int:
     sys.path.insert(0, os.getcwd())  # task modules lie beside the configuration, as with any Python program
     names = [BUILTIN] if settings.tasks.builtin else []
     threads = import_handlers([*names, *settings.tasks.import_])
+    log.set_up(level=settings.logging.level, format_=settings.logging.format)  # over what an imported module has set up
     if threads:
         emit("handlers.warned", level=30, message=f"threads do not survive the fork of a worker: {', '.join(threads)}")
     emit("handlers.imported", types=registry.types())

@@ -264,13 +264,11 @@ def _enter(
         die_with_parent(parent)
     random.seed()
     failpoints.reseed()
-    logging = service.config.logging
     if capture is None:
         service.outputs.keep_only()
-        log.set_up(level=logging.level, format_=logging.format)
     else:
         capture.install(STACKS)
-        log.set_up(level=logging.level, format_=logging.format, fd=capture.log_fd, output_fd=capture.fd)
+        log.divert(capture.log_fd, capture.fd)
     log.identify(process=process, worker_id=process_id)
     setproctitle(f"taskq: {title}")
     if service.sock is not None and not keep_socket:

@@ -337,7 +337,8 @@ def test_a_refusal_is_logged_once_and_without_a_word_of_the_client(start_api: St
     with (tmp_path / "log").open("wb") as file:
 
         def logging_to_the_file(app: Any) -> Any:
-            log.set_up(level="info", format_="json", fd=file.fileno())
+            log.set_up(level="info", format_="json")
+            log.divert(file.fileno(), file.fileno())
             return app
 
         address, _ = start_api(wrap=logging_to_the_file)

@@ -191,6 +191,18 @@ def test_a_task_that_takes_over_logging_silences_no_later_one(running: Service) 
     assert running.lines("task.completed", task_id=ended["id"])
 
 
+def test_a_module_that_takes_over_logging_when_it_is_imported_silences_no_process(service: Service) -> None:
+    mute = "import logging\nlogging.basicConfig(force=True, handlers=[logging.NullHandler()], level=60)\n"
+    (service.directory / "mute.py").write_text(mute)
+
+    service.start({"tasks": {"import": ["mute"]}}).wait_ready()
+    task = service.post("/tasks", {"type": "echo", "payload": "x"}).body
+
+    for event, process in (("maintenance.started", "maintenance"), ("api.started", "api"), ("worker.started", "worker")):
+        service.wait_line(event, process=process)
+    service.wait_line("task.completed", task_id=task["id"])
+
+
 def test_stacks_on_request_go_to_standard_error(running: Service) -> None:
     task = running.post("/tasks", {"type": "tell.slowly", "payload": {"seconds": 30}}).body
     # A task is processing before its handler is entered; only its progress tells that the stack has it.

@@ -33,10 +33,12 @@ class Output:
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
+        self.to: list[int] = []
         self.takes = 10**9
 
     def write(self, fd: int, data: bytes) -> int:
         self.writes.append(bytes(data[: self.takes]))
+        self.to.append(fd)
         return len(self.writes[-1])
 
     @property
@@ -281,6 +283,28 @@ def test_setting_up_twice_writes_each_line_once(output: Output) -> None:
     emit("task.started")
 
     assert len(output.writes) == 1
+
+
+def test_lines_are_diverted_and_what_handlers_log_goes_into_their_output_too(output: Output) -> None:
+    log.set_up(level="info", format_="json")
+
+    log.divert(5, 6)
+    emit("task.started")
+    log.set_task(task_id="i")
+    logging.getLogger("library").info("half way")
+    log.set_task()
+
+    assert output.to == [5, 5, 6]
+    assert output.writes[2].endswith(b" INFO library: half way\n")
+
+
+def test_diverting_looks_at_no_logger(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.set_up(level="info", format_="json")
+    monkeypatch.setattr(logging.root.manager, "loggerDict", None)
+
+    log.divert(5, 6)
+
+    monkeypatch.undo()
 
 
 MISCHIEF: dict[str, Callable[[], object]] = {
