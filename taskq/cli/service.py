@@ -23,6 +23,7 @@ from taskq.errors import ExitCode, StartupError
 from taskq.limits import limits_of
 from taskq.log import emit
 from taskq.queue import embedded
+from taskq.queue.connection import Link
 from taskq.registry import BUILTIN, import_handlers, registry
 from taskq.supervisor.child import Service
 from taskq.supervisor.descriptors import PER_SEAT, SPARE, allow_descriptors
@@ -106,7 +107,7 @@ def serve(load: Callable[[], config.Config]) -> int:
         catalog=publish(registry, settings.tasks.defaults),
         limits=limits_of(registry, settings.tasks.limits),
         board=make_board(settings.pools),
-        url=settings.redis.url or (plan.url if plan else ""),
+        link=Link(settings.redis.url or (plan.url if plan else "")),
         outputs=Outputs(),
         sock=sock,
         embedded=plan,

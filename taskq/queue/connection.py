@@ -100,13 +100,19 @@ class Link:
     """
 
     def __init__(
-        self, url: str, *, patience_s: float = 2.0, give_up: Callable[[], bool] = lambda: False, hint: str = ""
+        self,
+        url: str,
+        *,
+        patience_s: float = 2.0,
+        give_up: Callable[[], bool] = lambda: False,
+        hint: str = "",
+        known: redis.Redis | None = None,
     ) -> None:
         self.url = url
         self._hint = hint
-        self.redis = client(url, COMMAND_TIMEOUT_S)
-        self._lines = Lines(self.redis)
-        self._waiting_lines = Lines(client(url, POP_MAX_S + COMMAND_TIMEOUT_S))
+        self.redis = known if known is not None else client(url, COMMAND_TIMEOUT_S)
+        self._lines = Lines(self.redis, COMMAND_TIMEOUT_S)
+        self._waiting_lines = Lines(self.redis, POP_MAX_S + COMMAND_TIMEOUT_S)
         self._patience_s = patience_s
         self._give_up = give_up
         self._blocking: Lines | None = None
@@ -117,6 +123,10 @@ class Link:
         self._down_since: float | None = None
         # once a wait ended in an error: its command may still be on its way to the server, whatever we do
         self.wait_was_cut = False
+
+    def another(self, *, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> Link:
+        """One to the same server, for a child: what it takes to connect stays shared with the process that made this one."""
+        return Link(self.url, patience_s=patience_s, give_up=give_up, hint=self._hint, known=self.redis)
 
     def run(self, action: Callable[[redis.Redis], T]) -> T:
         """Perform `action`, which must be safe to repeat, until it succeeds.
@@ -310,7 +320,7 @@ class Link:
         if block_s != self._block_s:
             self.close_blocking()  # it would give up too early, or too late
         if self._blocking is None:
-            self._blocking = Lines(client(self.url, block_s + COMMAND_TIMEOUT_S))
+            self._blocking = Lines(self.redis, block_s + COMMAND_TIMEOUT_S)
             self._block_s = block_s
         return self._blocking.get()
 

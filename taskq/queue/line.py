@@ -318,9 +318,10 @@ def _words(words: Sequence[Any]) -> bytes:
 class Lines:
     """The line of each thread: made when it is first wanted, and anew after a fork."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, socket_timeout_s: float) -> None:
         pool = client.connection_pool
-        self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
+        timeout = {"socket_timeout": socket_timeout_s}
+        self._connect: Callable[[], Any] = lambda: pool.connection_class(**{**pool.connection_kwargs, **timeout})
         self._own = threading.local()
         self._all: weakref.WeakSet[Line] = weakref.WeakSet()
 

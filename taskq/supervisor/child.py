@@ -67,15 +67,15 @@ WORKER_EXITS = {"drained": 0, "recycled": 0, "lease_lost": 75, "refused": 76}
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """What every child of one service is made from; built before the first fork. `sock` is None without an
-    API, `tokens` None where nobody needs one."""
+    """What every child of one service is made from; built before the first fork. `link` is never used itself, only the
+    children make theirs of it. `sock` is None without an API, `tokens` None where nobody needs one."""
 
     config: Config
     registry: Registry
     catalog: Published
     limits: Limits
     board: Board
-    url: str
+    link: Link
     outputs: Outputs
     sock: socket.socket | None
     embedded: EmbeddedPlan | None
@@ -117,7 +117,7 @@ def worker_child(parent: int, service: Service, seat: int, worker_id: str, pool_
     if pool.nice:
         os.nice(pool.nice)
     slot = service.board.slot(seat)
-    link = Link(service.url, patience_s=math.inf, give_up=slot.may_give_up)
+    link = service.link.another(patience_s=math.inf, give_up=slot.may_give_up)
     queue = Queue(link, prefix=service.config.redis.prefix, name=pool.queue)
     worker = Worker(
         worker_id,
@@ -156,9 +156,9 @@ def maintenance_child(parent: int, service: Service, pipe: Connection) -> None:
     process_id = new_id("maintenance")
     _enter(parent, service, "maintenance", process_id, "maintenance", keep_socket=False)
     config = service.config
-    link = Link(service.url, patience_s=0.5)
+    link = service.link.another(patience_s=0.5)
     try:
-        patient = Link(service.url, patience_s=math.inf, give_up=lambda: service.board.draining)
+        patient = service.link.another(patience_s=math.inf, give_up=lambda: service.board.draining)
         _examine(patient, require_persistence=config.redis.require_persistence)
     except QueueUnavailable:
         sys.exit(0)  # Redis stayed away until the service ended
@@ -202,7 +202,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
     _enter(parent, service, "api", process_id, f"api {index}", keep_socket=True)
     config = service.config
     allow_descriptors(config.api.connections + SPARE)
-    inspector = Inspector(Link(service.url, patience_s=2.0), prefix=config.redis.prefix)
+    inspector = Inspector(service.link.another(patience_s=2.0), prefix=config.redis.prefix)
     settings = ApiSettings(
         max_body_bytes=config.api.max_body,
         max_batch_bytes=config.api.max_batch_body,

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from taskq.errors import QueueRefused, QueueUnavailable
-from taskq.queue import line
+from taskq.queue import connection, line
 from taskq.queue.connection import Link
 from taskq.queue.line import Command, FixedKeys, evalsha
 from taskq.queue.scripts import Script, load
@@ -65,6 +65,25 @@ def in_child(action: Callable[[], None]) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_child_connects_by_another_link_without_reading_the_url_again(
+    link: Link, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_again(*_: object) -> None:
+        raise AssertionError("the URL was read again")
+
+    monkeypatch.setattr(connection, "client", read_again)
+
+    def use() -> None:
+        own = link.another(patience_s=1.0)
+        assert echo(own, key, "a") == b"a"
+        assert own.block_move(f"{key}:from", f"{key}:to", 0.001) is None
+        assert not own.block_pop(f"{key}:from", 0.001)
+        own.close()
+
+    assert in_child(use) == 0
+    assert echo(link, key, "b") == b"b"
 
 
 def test_a_thread_uses_one_connection_for_all_its_scripts(link: Link, key: str) -> None:

@@ -175,8 +175,8 @@ CONNECTION = [
     python(
         "connection: wait cut off before its end",
         "queue/connection",
-        "client(self.url, block_s + COMMAND_TIMEOUT_S)",
-        "client(self.url, block_s / 2)",
+        "Lines(self.redis, block_s + COMMAND_TIMEOUT_S)",
+        "Lines(self.redis, block_s / 2)",
         "mutant_gaps",
     ),
     python(
