@@ -16,6 +16,7 @@ from waitress.server import create_server
 from taskq.api.context import ApiContext, ApiSettings
 from taskq.api.framing import MAX_HEADER_BYTES
 from taskq.api.threads import Dispatcher
+from taskq.api.turns import Turns
 from taskq.api.wire import Channel
 from taskq.log import emit
 
@@ -49,10 +50,7 @@ class Server:
         server = self._server
         try:
             emit("api.started", address=f"{server.effective_host}:{server.effective_port}")
-            while not server.draining:
-                wasyncore.poll2(_POLL_S, server._map)
-                _end_slow(server)
-            _drain(server)
+            server.turns.run(lambda: _go_on(server), lambda: _drain(server))
         finally:
             wasyncore.close_all(server._map, ignore_all=True)
 
@@ -83,9 +81,19 @@ def build_server(app: App, sock: socket.socket, settings: ApiSettings) -> Any:
     server.adj.for_batches = copy.copy(server.adj)
     server.adj.for_batches.max_request_body_size = _with_framing(settings.max_batch_bytes)
     server.channel_class = Channel
+    server.turns = Turns(server.task_dispatcher, server.pull_trigger)
+    server.pull_trigger = server.turns.wake
+    server.add_task = server.turns.add
     server.draining = False
     server.next_slow_check = 0.0
     return server
+
+
+def _go_on(server: Any) -> bool:
+    """One round; False once the server is to end."""
+    wasyncore.poll2(_POLL_S, server._map)
+    _end_slow(server)
+    return not server.draining
 
 
 def _with_framing(max_bytes: int) -> int:

@@ -20,6 +20,13 @@ class Dispatcher(ThreadedTaskDispatcher):
         """Have `task.service()` called by a thread that is free, or by the first that will be."""
         self._waiting.put(task)
 
+    def serve(self, task: Any) -> None:
+        """Call `task.service()` in this very thread; what that raises is only logged."""
+        try:
+            task.service()
+        except BaseException:
+            self.logger.exception("Exception when servicing %r", task)
+
     def set_thread_count(self, count: int) -> None:
         """Start as many threads as are missing, or end those that are too many once they are free."""
         with self.lock:
@@ -34,10 +41,7 @@ class Dispatcher(ThreadedTaskDispatcher):
     def handler_thread(self, thread_no: int) -> None:
         """What each thread does until it takes the word to end."""
         while (task := self._waiting.get()) is not None:
-            try:
-                task.service()
-            except BaseException:
-                self.logger.exception("Exception when servicing %r", task)
+            self.serve(task)
         with self.lock:
             self.stop_count -= 1
             self.threads.discard(thread_no)

@@ -206,6 +206,8 @@ def test_a_thousand_waiting_clients_do_not_stop_others(start_api: StartApi, queu
         clients = [stack.enter_context(request(address, "GET", f"/tasks/{task_id}?wait=30")) for _ in range(CLIENTS)]
         with request(address, "POST", "/tasks", body={"type": "echo"}) as other:
             assert answered(other)[0].status == 201
+        with request(address, "GET", "/health") as last:  # the POST may have overtaken them, this one has not
+            assert answered(last)[0].status == 200
         assert "awaited" in record(queue, task_id)
 
         queue.cancel(task_id)
