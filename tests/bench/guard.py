@@ -46,10 +46,11 @@ Costs = dict[str, dict[str, float]]
 
 
 class Bench:
-    """A queue on a server of its own, and a worker that is known there."""
+    """A server of its own with one queue, which holds nothing, and a worker that is known there."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        server.client.flushall()  # what the scene before has left with the worker would be claimed first
         self.queue = Queue(Link(server.url), prefix="guard")
         self.queue.join(WORKER, 3600, b"{}")
         self.enqueue()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tests.mutants.mutation import lua, python
 
 FENCE = [
-    lua("fence: worker not compared", "lib/fence", "record[2] ~= worker_id or ", "", "fence"),
-    lua("fence: attempt not compared", "lib/fence", " or record[3] ~= attempt then", " then", "fence"),
-    lua("fence: worker's list not looked at", "lib/fence", "1, id) == 1 then", "1, id) >= 0 then", "mutant_gaps"),
-    lua("settle: repeat refused", "lib/fence", "== verb and 'repeat' or 'stale'", "== verb and 'stale' or 'stale'", "fence"),
-    lua("settle: repeat performed again", "lib/fence", "and 'repeat' or", "and 'ok' or", "fence"),
+    lua("fence: worker not compared", "lib/fence", "held[2] == worker_id and ", "", "fence"),
+    lua("fence: attempt not compared", "lib/fence", " and held[3] == attempt then", " then", "fence"),
+    lua("fence: worker's list not looked at", "lib/fence", "'1', id) == 1 then", "'1', id) >= 0 then", "mutant_gaps"),
+    lua("settle: repeat refused", "lib/fence", "verdict = 'repeat'", "verdict = 'stale'", "fence"),
+    lua("settle: repeat performed again", "lib/fence", "verdict = 'repeat'", "verdict = 'ok'", "fence"),
     lua(
         "answer: forgotten when its reply was lost",
         "lib/told",
@@ -21,7 +21,7 @@ FENCE = [
     lua("overlap: only the newest task counts", "lib/recent", "ids[#ids + 1] = other", "ids[2] = nil", "fire"),
     lua("answer: of a tick forgotten", "fire", "note_asked(outcome)", "", "lost_replies"),
     lua("withdraw: claim left in its list", "lib/withdraw", "claimer, 1, id) == 1", "'', 1, id) == 1", "cancel"),
-    lua("settle: another verb taken for a repeat", "lib/fence", "'settled') == verb and", "'settled') and", "fence"),
+    lua("settle: another verb taken for a repeat", "lib/fence", "'settled') == verb then", "'settled') then", "fence"),
 ]
 
 ATTEMPTS = [
@@ -167,7 +167,13 @@ AHEAD = [
     lua("ahead: blamed though dealt with", "reap", "blame ~= '' and started == 1", "true", "reap"),
     lua("ahead: one of several blamed", "reap", "and started == 1", "", "reap"),
     lua("reap: the only one not blamed", "reap", "blame ~= '' and started == 1", "false", "mutant_gaps"),
-    lua("ahead: claimed where types have limits", "lib/claim", "if ahead and limited then", "if false then", "ahead"),
+    lua(
+        "ahead: claimed where types have limits",
+        "lib/claim",
+        "elseif another and limiter then",
+        "elseif false then",
+        "ahead",
+    ),
     lua(
         "ahead: put back after the task has ended",
         "put_back",

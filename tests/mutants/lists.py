@@ -19,12 +19,20 @@ BELLS = [
         "redis.call(command, low, id)",
         "bell",
     ),
-    lua("claim: bell not rung anew", "lib/claim", "if rung and (redis.call", "if false and (redis.call", "bell"),
-    lua("claim: bell lost among dead entries", "lib/claim", "  if rung then\n    ring()\n  end\n", "", "bell"),
+    lua("claim: bell not rung anew", "lib/claim", "claimed[1] == 'task' and (", "false and (", "bell"),
+    lua("claim: bell lost among dead entries", "lib/claim", "rung and (not claimed or", "rung and (claimed and", "bell"),
 ]
 
 LISTS = [
-    lua("claim: own list not looked at", "lib/claim", "redis.call('LINDEX', processing, -1) or take()", "take()", "claim"),
+    lua(
+        "claim: own list not looked at",
+        "lib/take",
+        "not another and redis.call('LINDEX', processing, '-1')",
+        "false",
+        "claim",
+    ),
+    lua("claim: own list overlooked", "lib/claim", "another and high or processing", "high", "claim"),
+    lua("claim: high priority overlooked", "lib/claim", "limits, high, another", "limits, another", "priority"),
     lua("promote: status not checked", "promote", " and record[1] == 'scheduled' then", " then", "promote"),
     lua("promote: left in scheduled", "promote", "  redis.call('ZREM', scheduled, id)\n", "", "promote"),
     lua("enqueue: repeat stored again", "lib/earlier", "if stored[1] then", "if false then", "enqueue"),
@@ -35,7 +43,7 @@ LISTS = [
     lua("gone: a long list searched", "lib/unlist", "'MAXLEN', NEAR", "'MAXLEN', 0", "gone"),
     lua("gone: not noted", "lib/unlist", "redis.call('SADD', gone_of(priority), id) == 1", "true", "gone"),
     python("gone: counted as waiting", "queue/inspect", "len(aside or ()) - gone),", "len(aside or ())),", "gone"),
-    lua("gone: noted for ever", "lib/start", "    dropped(id)\n", "", "gone"),
+    lua("gone: noted for ever", "lib/start", "  dropped(id)\n", "", "gone"),
     lua("gone: noted for ever by reap and purge", "lib/dropped", "redis.call('SREM', KEYS[at] .. ':gone', id)", "", "gone"),
     lua("gone: two entries after a requeue", "lib/rejoin", "id) == 0 then", "id) >= 0 then", "gone"),
     lua("gone: swept with those that wait", "lib/sweep", "states[first - 1] == 1 or", "true or", "gone"),
@@ -81,9 +89,7 @@ LISTS = [
         "in ipairs({}) do",
         "pause",
     ),
-    lua(
-        "expire: started all the same", "lib/overdue", "if not expires_at or expires_at > now then", "if true then", "expire"
-    ),
+    lua("expire: started all the same", "lib/start", "record[12] and tonumber(record[12]) <= now", "false", "expire"),
     lua("unique: key not looked at", "lib/unique", "if holder and holder ~= id then", "if false then", "unique"),
 ]
 
@@ -123,8 +129,8 @@ STATS = [
     lua(
         "stats: a repeated settle counted again",
         "lib/fence",
-        "return redis.call('HGET', key, 'settled') == verb and",
-        "tally_attempt(verb, record[6])\n  return redis.call('HGET', key, 'settled') == verb and",
+        "    verdict = 'repeat'",
+        "    verdict = 'repeat'\n    tally_attempt(verb, held[6])",
         "stats",
     ),
     lua("stats: a wait counted from the beginning of time", "lib/attempts", "(tonumber(ready_at) or began)", "1", "stats"),

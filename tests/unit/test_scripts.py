@@ -132,12 +132,12 @@ def piece(name: str) -> str:
 
 
 def whole(name: str) -> str:
-    """A piece with those it includes itself, indented as they are, without their headers."""
+    """A piece with those it includes itself and what these include, indented as they are, without their headers."""
     return _INCLUDE.sub(lambda line: textwrap.indent("\n".join(map(bodied, line[1].split())), "  "), piece(name))
 
 
 def bodied(name: str) -> str:
-    return "\n".join(line for line in piece(name).splitlines() if not line.startswith("--"))
+    return "\n".join(line for line in whole(name).splitlines() if not line.startswith("--"))
 
 
 def script(name: str) -> str:
@@ -186,15 +186,15 @@ def test_only_what_stores_more_than_there_was_is_refused_when_redis_is_full(name
 @pytest.mark.parametrize("name", scripts.names())
 def test_every_included_piece_exists_and_comes_after_those_it_needs(name: str) -> None:
     source = script(name)
-    lines = _INCLUDE.findall(source)
-    assert len(lines) <= 1
-    before = provided(source.partition("-- include ")[0])
+    before: set[str] = set()
 
-    for word in " ".join(lines).split():
-        assert word in PIECES
-        missing = {need for need in stated(piece(word), before) if need not in PIECES} - before - provided(piece(word))
-        assert missing == set(), f"{word} is included too early"
-        before |= provided(piece(word))
+    for line in _INCLUDE.finditer(source):
+        before |= provided(source[: line.start()])
+        for word in line[1].split():
+            assert word in PIECES
+            missing = {need for need in stated(piece(word), before) if need not in PIECES} - before - provided(piece(word))
+            assert missing == set(), f"{word} is included too early"
+            before |= provided(piece(word))
 
 
 @pytest.mark.parametrize("name", scripts.names())

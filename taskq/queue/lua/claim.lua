@@ -19,5 +19,6 @@ local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable, failed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local limits, paused, stats = KEYS[9], KEYS[10], KEYS[11]
 local worker_id, ahead = ARGV[1], ARGV[2]
--- include now ring limiting take wake tally expire overdue start claim
-return claim(ahead == '1')
+local another = ahead == '1'
+-- include now ring wake tally claim
+return claimed

@@ -24,8 +24,8 @@ local failed, limits, paused = KEYS[8], KEYS[9], KEYS[10]
 local stats, completed = KEYS[11], KEYS[12]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now ring limiting take wake tally expire overdue start claim attempts fence
-local verdict = fence('complete')
+local verb, another = 'complete', claim_next == 'ahead'
+-- include now ring wake tally attempts fence
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',
     'finished_at', stamp, 'updated_at', stamp)
@@ -36,7 +36,8 @@ if verdict == 'ok' then
   wake(id, awaited)
 end
 verdict = verdict == 'stale' and 'stale' or 'ok'
-if claim_next ~= '0' then
-  return {verdict, unpack(claim(claim_next == 'ahead'))}
+if claim_next == '0' then
+  return {verdict}
 end
-return {verdict}
+-- include claim
+return {verdict, unpack(claimed)}

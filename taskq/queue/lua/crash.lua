@@ -23,8 +23,7 @@ local worker_id, id, attempt, max_crashes = ARGV[1], ARGV[2], ARGV[3], tonumber(
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
 local verb = 'crash'
--- include now aside ring push room park back wake tally attempts crash vacate fence
-local verdict = fence(verb)
+-- include now aside ring push room park back wake tally attempts crash fence
 if verdict == 'ok' then
   count_crash(id, key, claim_at(key))
 end

@@ -16,8 +16,8 @@ local processing, task_prefix, failed = KEYS[1], KEYS[2], KEYS[3]
 local pending, limits, stats = KEYS[4], KEYS[5], KEYS[6]
 local worker_id, id, attempt, err, detail = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
--- include now ring room vacate tally attempts fence wake
-local verdict = fence('fail')
+local verb = 'fail'
+-- include now tally attempts fence wake
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'failed', 'settled', 'fail', 'error', err, 'error_detail', detail,
     'finished_at', stamp, 'updated_at', stamp)

@@ -17,8 +17,7 @@ local task_prefix, paused, limits, stats = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local worker_id, id, attempt = ARGV[1], ARGV[2], ARGV[3]
 local key = task_prefix .. id
 local verb = 'release'
--- include now aside ring push room park back vacate tally attempts fence
-local verdict = fence(verb)
+-- include now aside ring push room park back tally attempts fence
 if verdict == 'ok' then
   give_back(id, key, claim_at(key))
 end

@@ -18,8 +18,8 @@ local pending, limits, stats = KEYS[4], KEYS[5], KEYS[6]
 local worker_id, id, attempt, delay = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local err, detail = ARGV[5], ARGV[6]
 local key = task_prefix .. id
--- include now ring room vacate tally attempts fence
-local verdict = fence('retry')
+local verb = 'retry'
+-- include now tally attempts fence
 if verdict == 'ok' then
   redis.call('HSET', key, 'status', 'scheduled', 'settled', 'retry', 'error', err, 'error_detail', detail,
     'run_at', now + delay, 'updated_at', stamp)

@@ -1,20 +1,15 @@
 -- Counts attempts that end, by how long they ran and how long they had waited. Needs: tally, now.
 local function bucket_of(ms)
-  local BOUNDS_MS = {5, 25, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 900000, 3600000}
-  for bucket, bound in ipairs(BOUNDS_MS) do
-    if ms <= bound then
-      return bucket
-    end
-  end
-  return #BOUNDS_MS + 1
+  return ms <= 5 and '1' or ms <= 25 and '2' or ms <= 100 and '3' or ms <= 250 and '4' or ms <= 500 and '5' or ms <= 1000 and '6'
+    or ms <= 2500 and '7' or ms <= 5000 and '8' or ms <= 10000 and '9' or ms <= 30000 and '10' or ms <= 60000 and '11'
+    or ms <= 300000 and '12' or ms <= 900000 and '13' or ms <= 3600000 and '14' or '15'
 end
 
 -- An attempt that ends now, by the moments of its record: how long it ran and how long it had waited, in one counter.
 local function tally_attempt(event, type_, ready_at, started_at)
   local began = tonumber(started_at) or now
   local ran, waited = math.max(0, now - began), math.max(0, began - (tonumber(ready_at) or began))
-  -- the shortest are the many: for them no table is built
-  tally(event, (ran <= 5 and 1 or bucket_of(ran)) .. '.' .. (waited <= 5 and 1 or bucket_of(waited)), type_, 1)
+  tally(event, bucket_of(ran) .. '.' .. bucket_of(waited), type_, 1)
   if ran > 0 then
     tally(event, 'ms', type_, ran)
   end

@@ -1,40 +1,48 @@
 -- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
--- high, normal, low; Needs: take, start, ring, overdue, limiting, high, low, processing,
--- leases, worker_id, now. Returns {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired
--- meanwhile.
--- `ahead`: another one, although its list holds some. Where types have limits, which count what runs and not what is claimed,
+-- high, normal, low. Needs: ring, leases, limits, pending, high, low, paused, processing, worker_id, task_prefix, unreadable, failed,
+-- wake, tally, another, now.
+-- `claimed` is {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired meanwhile.
+-- `another`: one more, although its list holds some. Where types have limits, which count what runs and not what is claimed,
 -- nobody claims ahead: {'again'}.
 local DROPS = 200
-
-local function claim(ahead)
-  local lease = redis.call('ZSCORE', leases, worker_id)
-  if not lease or tonumber(lease) <= now then
-    return {'lapsed'}
+local claimed, rung, limiter, expired
+local lease = redis.call('ZSCORE', leases, worker_id)
+-- One look for all that is seldom there: with neither limits nor tasks of high priority nor any in the own list, which stays
+-- so throughout, the next one is where it mostly is.
+local plain = redis.call('EXISTS', limits, high, another and high or processing) == 0
+if not plain and redis.call('EXISTS', limits) == 1 then
+  -- include limiting
+end
+if not lease or tonumber(lease) <= now then
+  claimed = {'lapsed'}
+elseif another and limiter then
+  claimed = {'again'}
+end
+for _ = 1, claimed and 0 or DROPS do
+  local id
+  if plain then
+    id = redis.call('LMOVE', pending, processing, 'RIGHT', 'LEFT') or redis.call('LMOVE', low, processing, 'RIGHT', 'LEFT')
+  else
+    -- include take
   end
-  if ahead and limited then
-    return {'again'}
+  if id == BELL then
+    redis.call('LREM', processing, 1, BELL)
+    rung = true
+  elseif id then
+    -- include start
+    claimed = started
+  else
+    claimed = {'idle'}
   end
-  local rung = false
-  for _ = 1, DROPS do
-    local id = not ahead and redis.call('LINDEX', processing, -1) or take()
-    if not id then
-      return with_expired({'idle'})
-    end
-    if id == BELL then
-      redis.call('LREM', processing, 1, BELL)
-      rung = true
-    else
-      local attempt = start(id)
-      if attempt then
-        if rung and (redis.call('LLEN', high) + redis.call('LLEN', low) > 0 or first_parked()) then
-          ring()
-        end
-        return with_expired({'task', unpack(attempt)})
-      end
-    end
+  if claimed then
+    break
   end
-  if rung then
-    ring()
-  end
-  return with_expired({'again'})
+end
+if rung and (not claimed or claimed[1] == 'task' and (redis.call('LLEN', high) + redis.call('LLEN', low) > 0
+  or limiter and limiter.first_parked())) then
+  ring()
+end
+claimed = claimed or {'again'}
+for _, value in ipairs(expired or {}) do
+  claimed[#claimed + 1] = value
 end

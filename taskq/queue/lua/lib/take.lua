@@ -1,16 +1,20 @@
--- Moves the next task into this worker's list: high, then normal, then low, and of each of these first what was parked and may
--- start now. Needs: limiting, high, pending, low, limits, processing.
-local function take()
-  local rank, parked, type_ = first_parked()
-  for at = 0, 2 do
-    if rank == at then
-      redis.call('ZREM', limits .. ':parked:' .. type_, parked)
-      redis.call('LPUSH', processing, parked)
-      return parked
-    end
-    local id = redis.call('LMOVE', at == 0 and high or at == 1 and pending or low, processing, 'RIGHT', 'LEFT')
-    if id then
-      return id
-    end
+-- The next task for this worker, as `id`: the oldest of its own list, unless it claims another; then, moved into its list, the first
+-- that is high, then normal, then low, and of each of these first what was parked and may start now. Needs: another, limiter,
+-- high, pending, low, limits, processing, id.
+id = not another and redis.call('LINDEX', processing, '-1')
+local rank, parked, type_
+if not id and limiter then
+  rank, parked, type_ = limiter.first_parked()
+end
+for at = 0, id and -1 or 2 do
+  if rank == at then
+    redis.call('ZREM', limits .. ':parked:' .. type_, parked)
+    redis.call('LPUSH', processing, parked)
+    id = parked
+  else
+    id = redis.call('LMOVE', at == 0 and high or at == 1 and pending or low, processing, 'RIGHT', 'LEFT')
+  end
+  if id then
+    break
   end
 end
