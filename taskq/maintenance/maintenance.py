@@ -7,6 +7,7 @@ that fails is logged and tried again at its next turn; while Redis is away all o
 from __future__ import annotations
 
 import logging
+import select
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -51,6 +52,10 @@ OPERATE_EVERY_S = 0.5
 FSYNC_EVERY_S = 1.0
 FOLD_EVERY_S = 10.0
 QUEUES_EVERY_S = 2.0
+EARLY_S = 0.1
+"""How much earlier than its rhythm says a duty may have its turn, but never more than a quarter of that: duties share an
+awakening."""
+
 LINGER_S = 60.0
 """How long the list of a worker that ended without taking leave is watched: a command of its may still be on its way."""
 
@@ -63,6 +68,17 @@ class Duty(msgspec.Struct):
     every_s: float
     perform: Callable[[], bool | float]
     due_at: float = 0.0
+    early_s: float = 0.0
+
+    def may_begin(self, now: float) -> bool:
+        """True from the moment on at which it may have its turn because somebody is awake."""
+        return self.due_at - self.early_s <= now
+
+    def had_turn(self, more: bool | float, now: float) -> None:
+        """Set when it wants its next turn, after `perform` has returned `more`."""
+        wait_s = self.every_s if more is False else 0.0 if more is True else min(more, self.every_s)
+        self.due_at = now + wait_s
+        self.early_s = min(EARLY_S, self.every_s / 4) if more is False else 0.0  # what is wanted is not there before
 
 
 class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +123,8 @@ class Maintenance:
         self.deaths: list[Died] = []
         self.queues: list[str] = []
         self.quitting = False
+        self._messages = select.poll()
+        self._messages.register(pipe, select.POLLIN)
         self.duties = [
             Duty("bury", STOPS_EVERY_S, self.bury),
             Duty("find_queues", QUEUES_EVERY_S, self.find_queues),
@@ -123,10 +141,8 @@ class Maintenance:
             Duty("operate", OPERATE_EVERY_S, Operator(Operations(inspector)).operate),
         ]
         if timekeeper is not None:
-            self.duties += [
-                Duty("fire", FIRE_EVERY_S, timekeeper.fire),
-                Duty("publish", PUBLISH_EVERY_S, timekeeper.publish),
-            ]
+            self.duties += [Duty("fire", FIRE_EVERY_S, timekeeper.fire)] if timekeeper.entries else []
+            self.duties.append(Duty("publish", PUBLISH_EVERY_S, timekeeper.publish))
         if fsync is not None:
             self.duties.append(Duty("fsync", FSYNC_EVERY_S, lambda: bool(fsync())))
 
@@ -135,7 +151,7 @@ class Maintenance:
         while not (self.quitting and not self.deaths):
             now = time.monotonic()
             for duty in self.duties:
-                if duty.due_at <= now:
+                if duty.may_begin(now):
                     self._take_turn(duty)
             self._listen(max(0.0, min(duty.due_at for duty in self.duties) - time.monotonic()))
 
@@ -185,7 +201,7 @@ class Maintenance:
     def pass_on_stops(self) -> bool:
         """Tell the supervisor which running attempts were cancelled or deleted."""
         for name in {born.queue for born in self.workers.values()}:
-            ours = [worker_id for worker_id, born in self.workers.items() if born.queue == name]
+            ours = [worker_id for worker_id, born in self.workers.items() if born.queue == name and self._may_stop(born)]
             for stop in self.inspector.queue(name).stops(ours):
                 if self.claims is None or not self.claims.stop(self.workers[stop.worker_id], stop):
                     self._tell(StopAttempt(stop.worker_id, stop.task_id, stop.attempt))
@@ -212,7 +228,7 @@ class Maintenance:
         found = [self.inspector.queue(name).promote() for name in self.queues]
         if max((moved for moved, _ in found), default=0) >= BATCH:
             return True
-        return min((next_s for _, next_s in found if next_s is not None), default=PROMOTE_EVERY_S)
+        return min((next_s for _, next_s in found if next_s is not None), default=False)
 
     def expire(self) -> bool:
         """End waiting tasks whose time to start is over, whether or not a worker is free to find them."""
@@ -243,8 +259,11 @@ class Maintenance:
         except QueueError as error:
             more = False
             emit("maintenance.failed", logging.ERROR, f"{duty.name}: {error}", duty=duty.name)
-        wait_s = duty.every_s if more is False else 0.0 if more is True else min(more, duty.every_s)
-        duty.due_at = time.monotonic() + wait_s
+        duty.had_turn(more, time.monotonic())
+
+    def _may_stop(self, born: Born) -> bool:
+        """False for a worker that holds nothing. One that claims ahead holds claims also between two attempts."""
+        return self.claims is not None or self.seats.busy_now(born.seat)
 
     def _report_lapse(self, worker_id: str, queue: str) -> None:
         """Tell the supervisor once that a worker of its own has lost its lease; it may be stopped itself."""
@@ -261,15 +280,11 @@ class Maintenance:
         return found
 
     def _dead_here(self, name: str) -> list[str]:
-        return [
-            worker_id
-            for worker_id, info in self.inspector.worker_infos(name).items()
-            if worker_id not in self.workers and _gone(info)
-        ]
+        return [worker_id for worker_id, info in self.inspector.worker_infos(name, but=self.workers).items() if _gone(info)]
 
     def _listen(self, timeout_s: float) -> None:
         """Sleep, but wake at once for a message."""
-        while self.pipe.poll(timeout_s):
+        while self._messages.poll(timeout_s * 1000):
             timeout_s = 0.0
             message = for_maintenance(self.pipe.recv_bytes())
             if not isinstance(message, Quit) and message.output:

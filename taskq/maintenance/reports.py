@@ -41,6 +41,9 @@ class Seats(Protocol):
         """The resident size of the worker in this seat, or of its child that runs the attempt if that is larger, as the
         supervisor saw it last; 0 when it has not looked yet."""
 
+    def busy_now(self, seat: int) -> bool:
+        """True while the worker in this seat runs or settles an attempt."""
+
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""
 
@@ -67,7 +70,7 @@ class Reporter:
         """Send what the attempts of these workers have said since the last call."""
         news: defaultdict[str, dict[Holder, tuple[Progress, tuple[int, int]]]] = defaultdict(dict)
         for worker_id, born in workers.items():
-            held = self.seats.held(born.seat)
+            held = self.seats.held(born.seat) if self.seats.busy_now(born.seat) else None
             if held is None or held.told is None:
                 continue
             number, progress = held.told
@@ -81,7 +84,7 @@ class Reporter:
     def output(self, workers: Mapping[str, Born]) -> None:
         """Send what the attempts of these workers have printed since the last call."""
         for worker_id, born in workers.items():
-            fd = self._files.get(worker_id)
+            fd = self._files.get(worker_id) if self.seats.busy_now(born.seat) else None
             if fd is not None and output.size(fd) > 0:
                 self._send_output(worker_id, born, fd)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -195,10 +195,12 @@ class Inspector:
             if status == Status.PROCESSING.encode() and None not in (type_, attempt, started_at)
         }
 
-    def worker_infos(self, name: str) -> dict[str, dict[str, Any]]:
-        """Where every known worker of one queue runs or ran, by worker id; also of those whose lease has ended."""
+    def worker_infos(self, name: str, *, but: Container[str] = ()) -> dict[str, dict[str, Any]]:
+        """Where every known worker of one queue runs or ran, by worker id; also of those whose lease has ended, but not of
+        those in `but`."""
         stored: Any = self.link.run(lambda client: client.hgetall(self._keys(name).workers))
-        return {worker.decode(): msgspec.json.decode(info) for worker, info in stored.items()}
+        infos = ((worker.decode(), info) for worker, info in stored.items())
+        return {worker: msgspec.json.decode(info) for worker, info in infos if worker not in but}
 
     def types(self, max_age_s: float = MAX_AGE_S) -> Mapping[str, QueueTypes]:
         """What the workers of each known queue told about their types, read at most so long ago."""

@@ -272,10 +272,11 @@ class Queue:
         """The stop requests that wait for these workers. They stay until `stop_done`, so that none is lost."""
         if not worker_ids:
             return []
-        values: Any = self.link.run(lambda client: client.hmget(self.keys.stops, list(worker_ids)))
+        # of all workers: as a rule there is none
+        requests: Any = self.link.run(lambda client: client.hgetall(self.keys.stops))
         found = []
-        for worker_id, value in zip(worker_ids, values, strict=True):
-            for line in value.decode().splitlines() if value is not None else ():
+        for worker_id in worker_ids if requests else ():
+            for line in requests.get(worker_id.encode(), b"").decode().splitlines():
                 task_id, attempt, reason = line.split(" ", 2)
                 found.append(Stop(worker_id, task_id, int(attempt), reason))
         return found

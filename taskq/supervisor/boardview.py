@@ -28,6 +28,10 @@ class BoardView:
         supervisor saw it last; 0 when it has not looked yet."""
         return self.board.slot(seat).resident_bytes
 
+    def busy_now(self, seat: int) -> bool:
+        """True while the worker in this seat runs or settles an attempt."""
+        return self.board.slot(seat).state in (State.RUNNING, State.SETTLING)
+
     def held(self, seat: int) -> Held | None:
         """What the worker in this seat runs; None between two attempts and while one is being settled."""
         slot = self.board.slot(seat)

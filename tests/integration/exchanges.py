@@ -175,7 +175,7 @@ CASES: Mapping[str, Case] = {
     "pause": Case(one("pause"), lambda q, _: gate.pause(q, "why"), claimed_unstarted),
     "resume": Case(one("resume"), lambda q, _: gate.resume(q), paused),
     "purge": Case(one("purge"), lambda q, _: gate.purge(q), waiting),
-    "stops": Case(one("HMGET"), lambda q, _: q.stops([W, "v"]), stopped),
+    "stops": Case(one("HGETALL"), lambda q, _: q.stops([W, "v"]), stopped),
     "stop done": Case(one("stopped"), lambda q, it: q.stop_done(W, it.id, it.attempt), stopped),
     "limit": Case(one("limit"), lambda q, _: put_in_force(q, Limits("one", {"echo": Limit(1)})), running, forgets=True),
     "claim of a limited type": Case(one("claim"), lambda q, _: q.claim(W), limited),

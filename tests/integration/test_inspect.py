@@ -247,3 +247,10 @@ def test_what_stands_in_the_place_of_a_task_and_is_no_hash_is_no_task(queue: Que
     assert inspector.get(task_id) is not None  # from now on this queue is looked into first
     assert inspector.get("other") is None
     assert inspector.get("other", queue="default") is None
+
+
+def test_workers_that_are_left_out_are_not_read(queue: Queue, inspector: Inspector) -> None:
+    one, two = joined(queue, "one"), joined(queue, "two")
+    queue.link.redis.hset(queue.keys.workers, two, "no JSON at all")
+
+    assert list(inspector.worker_infos(queue.name, but=[two])) == [one]

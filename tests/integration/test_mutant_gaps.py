@@ -51,6 +51,9 @@ class Vouched:
     def resident_bytes(self, seat: int) -> int:
         return 0
 
+    def busy_now(self, seat: int) -> bool:
+        return False
+
     def held(self, seat: int) -> Held | None:
         return None
 
