@@ -122,8 +122,9 @@ def divert(fd: int, output_fd: int) -> None:
     """
     for handler in _handlers:
         handler.fd = fd
-    _handlers.append(of_handlers(_OneWrite(output_fd)))
-    logging.root.addHandler(_handlers[-1])
+    _to_output.fd = output_fd
+    _handlers.append(_to_output)
+    logging.root.addHandler(_to_output)
 
 
 def of_handlers(sink: H) -> H:
@@ -249,3 +250,7 @@ def _printable(text: str, keep: str = "") -> str:
 
 def _moment(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_to_output = of_handlers(_OneWrite(-1))
+"""Where `divert` leads what handlers log; made before any fork."""
