@@ -18,6 +18,16 @@ _DRIVER = DriverInfo(lib_version=redis.__version__)
 """What the server is told of redis-py. Left to itself, each connection looks the version up among all installed packages."""
 
 
+class _Never(Retry):
+    """No retry at all. redis-py gives each connection a deep copy of its rules; these never change."""
+
+    def __deepcopy__(self, memo: object) -> _Never:
+        return self
+
+
+_NEVER = _Never(NoBackoff(), 0)
+
+
 def client(url: str, socket_timeout_s: float) -> redis.Redis:
     """A client for redis://, rediss://, unix:// or redis+sentinel://. Nothing is connected yet."""
     options: dict[str, Any] = {
@@ -42,7 +52,7 @@ def _primary(found: Watched, options: dict[str, Any]) -> redis.Redis:
 
 def _connecting() -> dict[str, Any]:
     return {
-        "retry": Retry(NoBackoff(), 0),
+        "retry": _NEVER,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "protocol": 2,
         "driver_info": _DRIVER,

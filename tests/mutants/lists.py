@@ -174,8 +174,8 @@ CONNECTION = [
     python(
         "connection: client retries behind our back",
         "queue/clients",
-        "Retry(NoBackoff(), 0)",
-        "Retry(NoBackoff(), 3)",
+        "_Never(NoBackoff(), 0)",
+        "_Never(NoBackoff(), 3)",
         "connection",
     ),
     python(
