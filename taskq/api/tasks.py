@@ -19,7 +19,7 @@ from taskq.api.repeats import KEY, REPLAYED, REPLAYED_HEADER, read_key, resolve
 from taskq.api.submission import DELAY_BODY, REASON_BODY, TASK_BODY, given_reason, new_task, requeue_delay_s
 from taskq.api.traces import TRACEPARENT, TRACESTATE, enqueueing, logged
 from taskq.api.views import enqueued_task, task_view
-from taskq.api.waiting import waiting
+from taskq.api.waiting import Looks
 from taskq.errors import QueueError, TaskNotFound
 from taskq.ids import new_id, read_id
 from taskq.log import emit
@@ -193,6 +193,7 @@ class TaskItem:
     def __init__(self, context: ApiContext, waits: Waits) -> None:
         self._context = context
         self._waits = waits
+        self._looks = Looks(context.inspector)
 
     @describe(
         Operation(
@@ -210,12 +211,13 @@ class TaskItem:
     def on_get(self, req: falcon.Request, resp: falcon.Response, task_id: str) -> None:
         """One task, on request once it has ended; one that waits tells for what."""
         patience = read_patience(req)
-        task = find_task(self._context, task_id)
-        if patience.wait_s and not task.status.final:
+        task_id, ended = _checked(task_id), None
+        if patience.wait_s and not (task := _get(self._context, task_id)).status.final:
             ended = self._waits.end_of(req, resp, (task.queue, task.id), patience)
-            task = ended or _get(self._context, task.id)
-        reason = waiting(self._context.inspector, task)
-        etags.show(req, resp, msgspec.json.encode(task_view(task, reason)))
+        shown, reason = (ended, None) if ended else self._looks.at(task_id)
+        if shown is None:
+            raise TaskNotFound(task_id)
+        etags.show(req, resp, msgspec.json.encode(task_view(shown, reason)))
 
     on_head = on_get
 

@@ -1,6 +1,8 @@
-"""Why a task is not running: one reason, in a word and in a sentence. Pure, but for the look at Redis of `waiting`."""
+"""Why a task is not running: one reason, in a word and in a sentence. Pure, but for what `waiting` and `Looks` ask Redis."""
 
 from __future__ import annotations
+
+import threading
 
 from msgspec import UNSET
 
@@ -8,9 +10,12 @@ from taskq.api.shapes import Waiting
 from taskq.api.views import millisecond
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import Bound
-from taskq.queue.standing import Standing, standing
+from taskq.queue.standing import Place, Standing, both, standing
 from taskq.task import Status, Task
 from taskq.units import format_rate
+
+MOST_PLACES = 1024
+"""Of so many tasks that wait it is known where to look."""
 
 
 def waiting(inspector: Inspector, task: Task) -> Waiting | None:
@@ -20,6 +25,40 @@ def waiting(inspector: Inspector, task: Task) -> Waiting | None:
     if task.status is Status.PENDING:
         return explain(task, standing(inspector, task))
     return None
+
+
+class Looks:
+    """Shows tasks. One that was seen to wait is likely to wait still: then it and its place are read in one trip. Safe in
+    threads."""
+
+    def __init__(self, inspector: Inspector) -> None:
+        self._inspector = inspector
+        self._lock = threading.Lock()
+        self._places: dict[str, Place] = {}
+
+    def at(self, task_id: str) -> tuple[Task | None, Waiting | None]:
+        """The task, None for none, and its member `waiting`. Raises QueueUnavailable or QueueRefused."""
+        place, task, found = self._places.get(task_id), None, None
+        if place is not None:
+            task, found = both(self._inspector, place)
+        if task is None:
+            task = self._inspector.get(task_id)
+        self._remember(task_id, task)
+        if task is None:
+            return None, None
+        return task, waiting(self._inspector, task) if found is None else explain(task, found)
+
+    def _remember(self, task_id: str, task: Task | None) -> None:
+        pending = task is not None and task.status is Status.PENDING
+        if pending is (task_id in self._places):
+            return
+        with self._lock:
+            if task is None or not pending:
+                self._places.pop(task_id, None)
+                return
+            self._places[task_id] = Place(task_id, task.queue, task.type, task.priority)
+            if len(self._places) > MOST_PLACES:
+                del self._places[next(iter(self._places))]
 
 
 def explain(task: Task, found: Standing) -> Waiting:

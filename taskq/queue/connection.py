@@ -217,14 +217,15 @@ class Link:
     def hash(self, key: str) -> dict[bytes, bytes]:
         """The fields of a hash; none where there is no hash. See `run` for how long it may take and what it raises."""
 
-        def action(_: redis.Redis) -> dict[bytes, bytes]:
-            try:
-                flat = self._lines.get().call("HGETALL", key)
-            except ResponseError as error:
-                if str(error).startswith("WRONGTYPE"):
-                    return {}
-                raise
-            return dict(zip(flat[::2], flat[1::2], strict=True))
+        return self.run(lambda _: _fields(*self._lines.get().together(packed(("HGETALL", key)))))
+
+    def hash_and(self, key: str, command: bytes) -> tuple[dict[bytes, bytes], Any]:
+        """What `hash` tells, and in the same trip the reply to a packed command that changes nothing: None where the server
+        refused that, as it does with a script that it does not know."""
+
+        def action(_: redis.Redis) -> tuple[dict[bytes, bytes], Any]:
+            flat, reply = self._lines.get().together(packed(("HGETALL", key)), command)
+            return _fields(flat), None if isinstance(reply, ResponseError) else reply
 
         return self.run(action)
 
@@ -375,6 +376,15 @@ class Link:
 
 def _block_move(source: str, destination: str, block_s: float) -> bytes:
     return packed(("BLMOVE", source, destination, "RIGHT", "LEFT", f"{block_s:.3f}"))
+
+
+def _fields(flat: Any) -> dict[bytes, bytes]:
+    """What HGETALL answered: nothing where there is something else than a hash."""
+    if isinstance(flat, ResponseError):
+        if str(flat).startswith("WRONGTYPE"):
+            return {}
+        raise flat
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def evaluate(line: Line, script: Script, command: bytes) -> Any:

@@ -75,6 +75,12 @@ class Line:
         self._send(command)
         return self._read()
 
+    def together(self, *commands: bytes) -> list[Any]:
+        """Run packed commands in one trip: for each its reply, or the error that the server answered. Raises redis-py's
+        other errors."""
+        self._send(*commands)
+        return [self._reply() for _ in commands]
+
     def load(self, script: Script, command: bytes) -> Any:
         """Make a script known to the server and run the command that needs it. Both arrive as one: no SCRIPT FLUSH comes in
         between."""
@@ -164,6 +170,12 @@ class Line:
         if self._wire is None:
             self._connection.connect()  # not left to what sends: behind Sentinel that would not ask for the primary
             self._wire = _wire(self._connection)
+
+    def _reply(self) -> Any:
+        try:
+            return self._read()
+        except ResponseError as error:
+            return error
 
     def _read(self) -> Any:
         try:

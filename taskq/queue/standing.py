@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from taskq.queue.inspect import Inspector, Pause, pause_from_hash
 from taskq.queue.keys import PARKED_RANK
 from taskq.queue.limits import Bound, bound_from_reply
+from taskq.queue.line import evalsha
 from taskq.queue.queue import Queue
-from taskq.queue.scripts import load
-from taskq.task import Priority, Task
+from taskq.queue.record import task_from_hash
+from taskq.queue.scripts import Script, load
+from taskq.task import Priority, Status, Task
 
 LOOK = 1 << 17
 """How far into a list a task is looked for; it takes the server about two milliseconds."""
@@ -22,6 +24,15 @@ BELLS = 100
 
 MOST_WORKERS = 1000
 """Workers that are looked at; of more, nobody is said to be busy or idle."""
+
+
+class Place(NamedTuple):
+    """What never changes of a task, and tells where it can stand."""
+
+    id: str
+    queue: str
+    type: str
+    priority: Priority
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +57,34 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def standing(inspector: Inspector, task: Task) -> Standing:
     """Look at a pending task. Raises QueueUnavailable or QueueRefused."""
-    paused, index, length, bells, above, void, void_before, (workers, idle, busy_since_ms), limits = ask(
-        inspector.queue(task.queue), task
-    )
+    return _standing(inspector, task, ask(inspector.queue(task.queue), task))
+
+
+def both(inspector: Inspector, place: Place) -> tuple[Task | None, Standing | None]:
+    """A task, and in the same trip where it stands. None for a task that is not there, for the place of one that is not
+    pending, and for a place that has to be asked for again. Raises QueueUnavailable or QueueRefused."""
+    queue = inspector.queue(place.queue)
+    fields, reply = queue.link.hash_and(queue.keys.task(place.id), evalsha(*_question(queue, place)))
+    task = task_from_hash(place.queue, place.id, fields) if fields else None
+    if task is None or reply is None or task.status is not Status.PENDING:
+        return task, None
+    return task, _standing(inspector, task, reply)
+
+
+def ask(queue: Queue, task: Task) -> Any:
+    """What standing.lua answers about a pending task. Raises QueueUnavailable or QueueRefused."""
+    return queue.link.script(*_question(queue, task))
+
+
+def _question(queue: Queue, task: Task | Place) -> tuple[Script, list[str], list[Any]]:
+    rank = list(Priority).index(task.priority) * PARKED_RANK
+    script = load("standing")
+    args = [task.id, str(task.priority), task.type, LOOK, BELLS, MOST_WORKERS, rank]
+    return script, [getattr(queue.keys, key) for key in script.keys], args
+
+
+def _standing(inspector: Inspector, task: Task, reply: Any) -> Standing:
+    paused, index, length, bells, above, void, void_before, (workers, idle, busy_since_ms), limits = reply
     bound = bound_from_reply(limits)
     place = _place(task, None if index < 0 else index, length, bells, above)
     if place is not None and void:
@@ -69,14 +105,6 @@ def standing(inspector: Inspector, task: Task) -> Standing:
         servers=len(types.servers(task.type)) if types is not None and types.told_all() else None,
         bound=bound,
     )
-
-
-def ask(queue: Queue, task: Task) -> Any:
-    """What standing.lua answers about a pending task. Raises QueueUnavailable or QueueRefused."""
-    rank = list(Priority).index(task.priority) * PARKED_RANK
-    script = load("standing")
-    args = [task.id, str(task.priority), task.type, LOOK, BELLS, MOST_WORKERS, rank]
-    return queue.link.script(script, [getattr(queue.keys, key) for key in script.keys], args)
 
 
 def _place(task: Task, index: int | None, length: int, bells: Sequence[int], above: int) -> tuple[int, int, bool] | None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 
+from taskq.api import waiting as api_waiting
+from taskq.api.waiting import Looks
 from taskq.catalog import publish
 from taskq.config import Defaults
 from taskq.limits import Limit, Limits
@@ -15,6 +17,7 @@ from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
 from taskq.queue.queue import Queue
+from taskq.queue.scripts import Script
 from taskq.registry import Registry
 from taskq.task import Priority, Status
 from taskq.typeoptions import Options
@@ -260,3 +263,60 @@ def test_a_task_whose_type_is_at_its_rate_says_when_the_next_one_can_start(api: 
     assert (found["reason"], found["position"]) == ("rate_limit", 0)
     assert found["detail"].startswith("the type mail may start 1/1h; the next one can at 20")
     assert record(queue, first.id)["started_at"].endswith(found["since"][-4:-1])
+
+
+def no_trip_of_its_own(*_: Any) -> None:
+    pytest.fail("the place of the task is asked for by itself")
+
+
+def test_a_task_that_was_seen_to_wait_is_read_with_its_place_in_one_trip(
+    api: TestClient, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueued(queue)
+    first, second = enqueued(queue), enqueued(queue, priority=Priority.HIGH)
+    assert [waiting(api, first)["position"], waiting(api, second)["position"]] == [2, 0]
+    monkeypatch.setattr(Link, "script", no_trip_of_its_own)
+
+    assert [waiting(api, first)["position"], waiting(api, second)["position"]] == [2, 0]
+
+
+def test_a_task_that_was_seen_to_wait_is_shown_as_it_is_now(api: TestClient, queue: Queue) -> None:
+    before, task_id, other = enqueued(queue), enqueued(queue), enqueued(queue)
+    assert (waiting(api, task_id)["position"], waiting(api, other)["position"]) == (1, 2)
+
+    queue.link.run(lambda client: client.script_flush())
+    assert waiting(api, task_id)["position"] == 1
+    queue.delete(before)
+    assert waiting(api, task_id)["position"] == 0
+    queue.cancel(task_id)
+    shown = api.simulate_get(f"/tasks/{task_id}").json
+    assert shown["status"] == "cancelled"
+    assert "waiting" not in shown
+    queue.requeue(task_id)
+    assert waiting(api, task_id)["position"] == 1
+    queue.delete(task_id)
+    assert api.simulate_get(f"/tasks/{task_id}").status_code == 404
+    assert waiting(api, other)["position"] == 0
+
+
+def test_of_few_tasks_it_is_known_where_to_look(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_waiting, "MOST_PLACES", 2)
+    looks = Looks(Inspector(queue.link, prefix=queue.keys.prefix))
+    forgotten, *known = ids = [enqueued(queue) for _ in range(3)]
+    for task_id in ids:
+        looks.at(task_id)
+    asked: list[str] = []
+    run = queue.link.script
+
+    def script(script: Script, *words: Any) -> Any:
+        asked.append(script.name)
+        return run(script, *words)
+
+    monkeypatch.setattr(queue.link, "script", script)
+
+    for task_id in known:
+        looks.at(task_id)
+    assert asked == []
+    looks.at(forgotten)
+
+    assert asked == ["standing"]

@@ -18,7 +18,7 @@ import pytest
 from taskq.errors import QueueRefused, QueueUnavailable
 from taskq.queue import connection, line
 from taskq.queue.connection import Link
-from taskq.queue.line import Command, FixedKeys, evalsha
+from taskq.queue.line import Command, FixedKeys, evalsha, packed
 from taskq.queue.scripts import Script, load
 from tests.integration.servers import OwnServer, linked, own_server
 
@@ -150,6 +150,18 @@ def test_a_forgotten_script_costs_one_more_trip(key: str) -> None:
         commands = client.info("commandstats")
         calls = {name: commands[f"cmdstat_{name}"]["calls"] for name in ("evalsha", "script|load")}
         assert calls == {"evalsha": 2, "script|load": 1}
+
+
+def test_a_hash_and_what_else_is_asked_come_together(link: Link, key: str) -> None:
+    link.redis.hset(key, "a", "1")
+
+    assert link.hash_and(key, packed(("STRLEN", f"{key}:none"))) == ({b"a": b"1"}, 0)
+    assert link.hash_and(f"{key}:none", packed(("ECHO", "x"))) == ({}, b"x")
+    assert link.hash_and(key, packed(("EVALSHA", "0" * 40, 0))) == ({b"a": b"1"}, None)
+    link.redis.set(f"{key}:text", "x")
+    assert link.hash_and(f"{key}:text", packed(("ECHO", "x"))) == ({}, b"x")
+    assert link.hash(key) == {b"a": b"1"}
+    link.redis.delete(key, f"{key}:text")
 
 
 def test_a_script_that_the_server_has_forgotten_is_loaded_again(link: Link, key: str) -> None:
