@@ -75,3 +75,14 @@ def test_a_pause_over_http_holds_until_the_resume_and_everything_runs_then(start
         assert service.wait_task(task["id"])["status"] == "completed"
     assert service.lines("queue.paused", queue="default")
     assert service.lines("queue.resumed", queue="default")
+
+
+def test_a_worker_imports_nothing_after_its_fork_that_each_would_keep_for_itself(start_service: StartService) -> None:
+    pools = {"default": {"workers": 1}, "bulk": {"queue": "bulk", "workers": 1, "prefetch": 8}}
+    service = start_service({"pools": pools}, handlers=True)
+
+    for queue in pools:
+        for type_ in ("nap", "chatter", "bad", "imports"):
+            task = service.post("/tasks", {"type": type_, "queue": queue, "max_retry": 0}).body
+            ended = service.wait_task(task["id"])
+        assert ended["result"] == []
