@@ -54,7 +54,6 @@ class Nurse:
     def start_if_due(self, service: Service, now: float, seats: Sequence[Seat]) -> None:
         """Start maintenance if it does not run, and tell it who lives and who died."""
         if self.process is not None or now < self._start_at:
-            self._flush()
             return
         ours, theirs = FORK.Pipe()
         self.process = fork(maintenance_child, service, theirs)
@@ -63,7 +62,7 @@ class Nurse:
         self._started_at = now
         born = (Born(seat.worker_id, seat.pool.queue, seat.index) for seat in seats if seat.process is not None)
         self._outbox = collections.deque([*born, *self.unburied.values()])
-        self._flush()
+        self.flush()
 
     def tell(self, message: Born | Died) -> None:
         """Send a message as soon as possible; a death is sent again until it has been dealt with."""
@@ -71,13 +70,13 @@ class Nurse:
             self.unburied[message.worker_id] = message
         if self.process is not None:
             self._outbox.append(message)
-            self._flush()
+            self.flush()
 
     def quit(self) -> None:
         """Let maintenance deal with the deaths it knows and end. It is started again as long as the service runs."""
         if self.process is not None:
             self._outbox.append(Quit())
-            self._flush()
+            self.flush()
 
     def receive(self) -> Iterable[LeaseLapsed | StopAttempt]:
         """What maintenance said since the last call, except what is only for us."""
@@ -108,7 +107,9 @@ class Nurse:
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         return code
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what found no room in the pipe before. To be called again and again, as long as the process runs: Quit waits
+        behind the deaths of all workers."""
         try:
             while self._outbox and self._pipe is not None and _takes_more(self._pipe):
                 self._send(self._pipe, self._outbox[0])

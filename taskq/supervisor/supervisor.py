@@ -115,6 +115,7 @@ class Supervisor:
             self._act_on(number)
         for message in self.nurse.receive():
             self.staff.hear(message)
+        self.nurse.flush()
         now = time.monotonic()
         self._collect_deaths(now, of_workers=signal.SIGCHLD in numbers or now >= self._vouch_at)
         self._fill(now)
