@@ -16,6 +16,9 @@ from taskq.task import Progress
 _WORD = struct.Struct("=QddH254sQ")
 """Number, done, total (NaN: unknown), length and bytes of the message, the number again. Number 0: nothing was said."""
 
+_NOTHING = bytes(8)
+"""The number where nothing was said."""
+
 _MESSAGE_BYTES = 254
 _LOOKS = 100
 
@@ -41,10 +44,12 @@ class Word:
 
     def clear(self) -> None:
         """Have said nothing."""
-        self._memory[self._at : self._at + 8] = bytes(8)
+        self._memory[self._at : self._at + 8] = _NOTHING
 
     def read(self) -> tuple[int, Progress] | None:
         """What was said last, and its number; None for nothing, or when nothing whole was seen in many looks."""
+        if self._memory[self._at : self._at + 8] == _NOTHING:
+            return None
         for _ in range(_LOOKS):
             word = self._memory[self._at : self._at + WORD_BYTES]
             number, done, total, length, text, again = _WORD.unpack(word)

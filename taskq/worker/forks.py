@@ -8,13 +8,23 @@ import traceback
 from types import TracebackType
 from typing import Self
 
+_own_pid = os.getpid()
+
+
+def _forked() -> None:
+    global _own_pid
+    _own_pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
+
 
 class EndOfForks:
     """Frames the call of a handler. A forked child that leaves it exits there, as a Python program that has come to its end:
     with 0, with 1 and a traceback, or as `sys.exit` says."""
 
     def __enter__(self) -> Self:
-        self._pid = os.getpid()
+        self._pid = _own_pid
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

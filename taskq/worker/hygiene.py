@@ -55,6 +55,11 @@ _MARK = int(signal.SIGRTMAX)
 """What the open files of standard output and error bear from the start of a worker: the signal that would tell of input, if
 that was asked for (F_SETSIG). Of all that tells one open file from another it is the cheapest to ask for."""
 
+_HELPERS = (
+    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+)
+
 _STATE_WORDS = 4
 _WORD_BYTES = 4
 
@@ -200,9 +205,10 @@ def end_children() -> None:
 def _helpers() -> dict[int, Any]:
     """The processes that multiprocessing keeps beside us, with what stands for each of them there."""
     found = {}
-    for name, pid_name in (("forkserver", "_forkserver_pid"), ("resource_tracker", "_pid")):
-        helper = getattr(sys.modules.get(f"multiprocessing.{name}"), f"_{name}", None)
-        pid = getattr(helper, pid_name, None)
+    for module_name, name, pid_name in _HELPERS:
+        module = sys.modules.get(module_name)
+        helper = None if module is None else getattr(module, name, None)
+        pid = None if helper is None else getattr(helper, pid_name, None)
         if pid is not None:
             found[pid] = helper
     return found

@@ -22,6 +22,8 @@ def log_settled(
 ) -> None:
     """Say how an attempt ended, and what was made of it. `max_crashes` is the crash limit that held."""
     event, level = _EVENTS[type(outcome)]
+    if verdict is Verdict.OK and isinstance(outcome, Completed) and not is_shown(level):
+        return  # the most frequent of all ends
     crashes = attempt.crashes + 1 if isinstance(outcome, Crashed) else None
     if crashes is not None and max_crashes is not None and crashes >= max_crashes:
         event, level = _EVENTS[Failed]

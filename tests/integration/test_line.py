@@ -360,6 +360,13 @@ def test_a_reply_that_does_not_come_in_time_is_not_waited_for(key: str, monkeypa
         assert echo(link, key, "c") == b"c"
 
 
+@pytest.mark.parametrize("count", range(12))
+def test_arguments_are_packed_alike_however_many_follow_fixed_keys(key: str, count: int) -> None:
+    args = ["", "ä", b"\xff\r\n", 12, -1.5, "b" * 1000, b""][:count] + ["x"] * (count - 7)
+
+    assert evalsha(ECHO, FixedKeys([key]), args) == evalsha(ECHO, [key], args)
+
+
 def test_keys_that_are_packed_once_say_the_same(link: Link, key: str) -> None:
     fixed = FixedKeys([key])
     assert [link.script(ECHO, fixed, [word]) for word in ("a", b"b", 3, "ä")] == [

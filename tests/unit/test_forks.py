@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from typing import Any, NoReturn
@@ -56,3 +57,13 @@ def test_it_exits_though_its_streams_cannot_be_used() -> None:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     assert run(handler) == Completed(b"1")
+
+
+def test_a_child_that_was_forked_behind_the_back_of_python_exits_too() -> None:
+    def handler() -> Any:
+        pid = ctypes.PyDLL(None).fork()
+        if pid == 0:
+            return "the child goes on as the worker"
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert run(handler) == Completed(b"0")
