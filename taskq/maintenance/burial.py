@@ -13,6 +13,7 @@ from taskq.log import emit
 from taskq.maintenance.messages import Died
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import NEXT, OLDEST, Queue
+from taskq.queue.unsent import store
 from taskq.registry import Registry
 from taskq.retry import Backoff, delay_s
 from taskq.task import Attempt, ErrorDetail, ErrorKind, Status, Task, Verdict
@@ -34,8 +35,10 @@ class Undertaker:
         self.max_crashes = max_crashes
 
     def bury(self, died: Died) -> None:
-        """Settle the task that a dead worker ran, if any, and give back what else it held. Safe to repeat."""
+        """Store what a dead worker had not sent, settle the task that it ran, if any, and give back what else it held.
+        Safe to repeat."""
         queue = self.inspector.queue(died.queue)
+        self._store_unsent(queue, died)
         if died.task_id is not None and died.cause in _SETTLED:
             self._settle(queue, died, died.task_id)
         blame = "" if died.task_id is not None and died.cause in _BLAMELESS else died.task_id or NEXT
@@ -63,6 +66,21 @@ class Undertaker:
                 crashes=task.crashes,
                 error=text,
                 error_kind=detail.kind,
+            )
+
+    def _store_unsent(self, queue: Queue, died: Died) -> None:
+        for done, verdict in zip(died.unsent, store(queue, died.unsent), strict=True):
+            if verdict is Verdict.STALE:
+                queue.reports.count_stale()
+            emit(
+                "task.completed" if verdict is Verdict.OK else "task.stale",
+                logging.INFO if verdict is Verdict.OK else logging.WARNING,
+                task_id=done.task_id,
+                type=done.type,
+                queue=queue.name,
+                attempt=done.attempt,
+                worker_id=done.worker_id,
+                duration_s=round(done.duration_s, 6),
             )
 
     def _settle(self, queue: Queue, died: Died, task_id: str) -> None:

@@ -3,6 +3,9 @@
 Whoever has taken the tickets of a worker while that ran one and the same task knows that it has begun none of the claims,
 and may put them back: also those of which no ticket is there, which a connection that broke has left behind. If this process
 is late, the worker misses the tickets and puts the claims back.
+
+What such a worker has run before, and not told Redis yet, is stored in its place: nobody waits for a result behind a long
+task.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from taskq.maintenance.messages import Born
 from taskq.queue.answers import Stop
 from taskq.queue.inspect import Inspector
 from taskq.queue.putback import put_back
+from taskq.queue.unsent import store
 from taskq.shelf import Ticket
+from taskq.tray import Unsent
 
 LONG_S = 0.05
 """A task that has run for so long is one behind which nothing waits."""
@@ -41,22 +46,28 @@ class Shelves(Protocol):
     def tickets(self, seat: int) -> list[Ticket]:
         """Take the tickets of what this worker has claimed ahead, the oldest first."""
 
+    def unsent(self, seat: int) -> list[Unsent]:
+        """The results that it has not sent; to be believed only if it runs the same task before and after."""
+
 
 class Claims:
-    """Puts back what workers of this machine claimed ahead."""
+    """Puts back what workers of this machine claimed ahead, and stores what they have not sent."""
 
     def __init__(self, inspector: Inspector, shelves: Shelves) -> None:
         self.inspector = inspector
         self.shelves = shelves
         self._freed: dict[str, tuple[int, bool]] = {}
+        self._stored: dict[str, int] = {}
 
     def free(self, workers: Mapping[str, Born]) -> None:
-        """Let other workers run what waits behind a long task."""
+        """Let other workers run what waits behind a long task, and others know what ended before it."""
         for worker_id, born in workers.items():
             busy = self.shelves.busy(born.seat)
             if busy is not None and busy.for_s > LONG_S:
+                self._store(born, worker_id, busy)
                 self._free(born, worker_id, busy)
         self._freed = {worker_id: seen for worker_id, seen in self._freed.items() if worker_id in workers}
+        self._stored = {worker_id: serial for worker_id, serial in self._stored.items() if worker_id in workers}
 
     def stop(self, born: Born, stop: Stop) -> bool:
         """Let an attempt that was cancelled or deleted not begin, nor what was claimed beside it. False when it is the one
@@ -66,6 +77,17 @@ class Claims:
             return False
         self.inspector.queue(born.queue).stop_done(stop.worker_id, stop.task_id, stop.attempt)
         return True
+
+    def _store(self, born: Born, worker_id: str, busy: Busy) -> None:
+        """Store the results that the worker has not sent, once for each task that it runs. It sends them again
+        afterwards, and logs them."""
+        if self._stored.get(worker_id) == busy.serial:
+            return
+        unsent = self.shelves.unsent(born.seat)
+        after = self.shelves.busy(born.seat)
+        if after is not None and after.serial == busy.serial:
+            store(self.inspector.queue(born.queue), unsent)
+            self._stored[worker_id] = busy.serial
 
     def _free(self, born: Born, worker_id: str, busy: Busy) -> bool:
         """True when the worker begins nothing any more of what it has claimed."""

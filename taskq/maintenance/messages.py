@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from taskq.task import Progress
+from taskq.tray import Unsent
 
 
 class Born(msgspec.Struct, frozen=True, tag=True):
@@ -20,8 +23,8 @@ class Born(msgspec.Struct, frozen=True, tag=True):
 class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A worker process has ended. `cause` is exited, crash, timeout, memory, cancelled, drain or lease; `task_id` and
     `attempt` tell what it held, if anything; `signal` is a name such as SIGKILL; `limit_s` is the time limit it ran into,
-    `progress` what the attempt said last. With `output` the descriptor of its output file
-    follows the message."""
+    `progress` what the attempt said last; `unsent` are the results that it had not sent. With `output` the descriptor of its
+    output file follows the message."""
 
     worker_id: str
     queue: str
@@ -33,6 +36,7 @@ class Died(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     peak_rss_bytes: int | None = None
     limit_s: float | None = None
     progress: Progress | None = None
+    unsent: Sequence[Unsent] = ()
     output: bool = False
 
 

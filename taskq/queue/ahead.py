@@ -1,7 +1,7 @@
-"""Claims and completions of one worker that do not wait for their answers, on a connection of their own.
+"""Claims and completions of one worker, several in one trip, on a connection where no answer is waited for.
 
-A claim made here starts a task although the worker still holds others; only the oldest of what it holds can be running, and
-that is what `reap` blames. After an error nothing more is posted here until `recover` was called.
+A claim made here starts a task although the worker still holds others. After an error nothing more is posted here until
+`recover` was called.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from taskq.errors import LeaseLost, QueueUnavailable
 from taskq.queue.connection import translate
 from taskq.queue.line import Line, evalsha
 from taskq.queue.queue import Queue
-from taskq.queue.scripts import Script, load
+from taskq.queue.scripts import load
 from taskq.task import Attempt, Verdict
 
-_CLAIM, _COMPLETE = load("claim"), load("complete")
+_COMPLETE = load("complete_many")
 
 
 class Completion(NamedTuple):
@@ -31,13 +31,12 @@ class Completion(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of one posted claim or completion. `claimed` tells that a claim was made, `again` that none can be made
-    ahead in this queue now, `lapsed` that the lease of the worker has ended."""
+    """What became of what was posted: of each completion; and of so many `claims` these tasks, the first to run first.
+    `again` tells that none can be made ahead in this queue now, `lapsed` that the lease of the worker has ended."""
 
-    completion: Completion | None = None
-    verdict: Verdict | None = None
-    following: Attempt | None = None
-    claimed: bool = False
+    ended: Sequence[tuple[Completion, Verdict]] = ()
+    claims: int = 0
+    claimed: Sequence[Attempt] = ()
     again: bool = False
     lapsed: bool = False
 
@@ -45,8 +44,8 @@ class Answer(NamedTuple):
 class Posted(NamedTuple):
     """What was sent and not answered yet."""
 
-    completion: Completion | None
-    claims: bool
+    completions: Sequence[Completion]
+    claims: int
 
 
 class Stream:
@@ -55,33 +54,28 @@ class Stream:
     def __init__(self, queue: Queue, worker_id: str) -> None:
         self.queue = queue
         self.worker_id = worker_id
+        self.claims = 0
         self._posted: deque[Posted] = deque()
         self._line: Line | None = None
 
     @property
     def owed(self) -> int:
-        """How many answers have not been read."""
+        """How many answers have not been read; `claims` is how many tasks they may bring."""
         return len(self._posted)
 
-    @property
-    def claims(self) -> int:
-        """How many of those may bring a task."""
-        return sum(posted.claims for posted in self._posted)
-
-    def claim(self) -> None:
-        """Ask for another task. Raises QueueUnavailable, QueueRefused or QueueFull, as all calls here do."""
-        self._post(_CLAIM, Posted(None, True), self.queue.claim_keys(self.worker_id), [self.worker_id, "1"])
-
-    def complete(self, done: Completion, *, claim: bool) -> None:
-        """Store the result of an attempt and, if asked, claim another task in the same trip."""
-        keys = self.queue.complete_keys(self.worker_id)
-        args = [self.worker_id, done.attempt.id, done.attempt.attempt, done.result, "ahead" if claim else "0"]
-        self._post(_COMPLETE, Posted(done, claim), keys, args)
-
-    def answered(self) -> bool:
-        """True when `answer` would not block."""
+    def post(self, completions: Sequence[Completion], claims: int) -> None:
+        """Store results of attempts and claim at most so many other tasks in the same trip. Raises QueueUnavailable,
+        QueueRefused or QueueFull, as all calls here do."""
+        self._posted.append(Posted(completions, claims))
+        self.claims += claims
+        args: list[object] = [self.worker_id, str(claims)]
+        for attempt, result, _ in completions:
+            args += (attempt.id, str(attempt.attempt), result)
         try:
-            return self._line is not None and self._line.has_reply()
+            if self._line is None:
+                self._line = self.queue.link.line()
+                self._line.know(_COMPLETE)
+            self._line.ask(evalsha(_COMPLETE, self.queue.complete_keys(self.worker_id), args))
         except (RedisError, OSError) as error:
             raise translate(error) from error
 
@@ -90,48 +84,35 @@ class Stream:
         if self._line is None:
             raise QueueUnavailable("nothing has been posted")
         try:
-            reply = self._line.take()
+            stale, state, found, expired = self._line.take()
         except (RedisError, OSError) as error:
             raise translate(error) from error
-        completion, claims = self._posted.popleft()
-        verdict = None
-        if completion is not None:
-            verdict, reply = Verdict(reply[0].decode()), reply[1:]
-        if not claims:
-            return Answer(completion, verdict)
+        completions, claims = self._posted.popleft()
+        self.claims -= claims
+        ended = [(done, Verdict.STALE if at in stale else Verdict.OK) for at, done in enumerate(completions, 1)]
         try:
-            following = self.queue.claimed(self.worker_id, reply)
+            claimed = self.queue.claimed_many(self.worker_id, state, found, expired)
         except LeaseLost:
-            return Answer(completion, verdict, lapsed=True)  # what was stored must be told first
-        return Answer(completion, verdict, following, claimed=True, again=reply[0] == b"again")
+            return Answer(ended, lapsed=True)  # what was stored must be told first
+        return Answer(ended, claims, claimed, again=state == b"again")
 
-    def recover(self) -> list[Answer]:
+    def recover(self, unsent: Sequence[Completion] = ()) -> list[tuple[Completion, Verdict]]:
         """After an error: store what was completed, with the patience of the queue, and tell what became of it.
 
         A claim whose answer was lost may have started a task: it lies in the worker's list, where `Queue.claim` finds it.
         """
         self.close()
-        left = [posted.completion for posted in self._posted if posted.completion is not None]
-        answers = []
-        for done in left:
+        left = [done for posted in self._posted for done in posted.completions]
+        ended = []
+        for done in (*left, *unsent):
             verdict, _ = self.queue.complete(self.worker_id, done.attempt, done.result)
-            answers.append(Answer(done, verdict))
+            ended.append((done, verdict))
         self._posted.clear()
-        return answers
+        self.claims = 0
+        return ended
 
     def close(self) -> None:
         """Drop the connection."""
         if self._line is not None:
             self._line.drop()
             self._line = None
-
-    def _post(self, script: Script, posted: Posted, keys: Sequence[str], args: list[object]) -> None:
-        self._posted.append(posted)
-        try:
-            if self._line is None:
-                self._line = self.queue.link.line()
-                for known in (_CLAIM, _COMPLETE):
-                    self._line.know(known)
-            self._line.ask(evalsha(script, keys, args))
-        except (RedisError, OSError) as error:
-            raise translate(error) from error

@@ -155,10 +155,6 @@ class Line:
         except ResponseError as error:
             return error
 
-    def has_reply(self) -> bool:
-        """True when `take` would not block. Raises redis-py's errors."""
-        return self.owed > 0 and bool(self._wire.ready())
-
     def drop(self) -> None:
         """Close the connection. In a child of the process that opened it, only the child's copy is closed."""
         self._connection.disconnect()
@@ -204,10 +200,6 @@ class _Wire:
         """The next reply. Raises redis-py's errors, also those that the server answers."""
         return self._connection.read_response()
 
-    def ready(self) -> bool:
-        """True when `read` would not wait for a reply to begin. Raises redis-py's errors."""
-        return bool(self._connection.can_read(0))
-
     def await_bytes(self, timeout_s: float, wake: int | None) -> bool:
         """Wait until something can be read; False after `timeout_s`, or when `wake` becomes readable first."""
         poll = select.poll()
@@ -240,7 +232,6 @@ class _Plain(_Wire):
         self._socket = plain
         self._reader: Any = hiredis.Reader(notEnoughData=Ellipsis)
         self._buffer = bytearray(_READ_BYTES)
-        self._first: Any = Ellipsis
         timeout_s = connection.socket_timeout or 0.0
         limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
         plain.settimeout(None)
@@ -256,10 +247,9 @@ class _Plain(_Wire):
             raise LostError(f"a command could not be sent: {error}") from error
 
     def read(self) -> Any:
-        reply, self._first = self._first, Ellipsis
         try:
-            while reply is Ellipsis and (reply := self._reader.gets()) is Ellipsis:
-                self._feed(0)
+            while (reply := self._reader.gets()) is Ellipsis:
+                self._feed()
         except BlockingIOError as error:
             raise LateError("no reply came in time") from error
         except (OSError, hiredis.ProtocolError) as error:
@@ -268,22 +258,8 @@ class _Plain(_Wire):
             raise self._connection._parser.parse_error(str(reply))
         return reply
 
-    def ready(self) -> bool:
-        if self._first is not Ellipsis:
-            return True
-        try:
-            self._first = self._reader.gets()
-            if self._first is Ellipsis:
-                self._feed(socket.MSG_DONTWAIT)
-                self._first = self._reader.gets()
-        except BlockingIOError:
-            return False
-        except (OSError, hiredis.ProtocolError) as error:
-            raise LostError(f"no reply could be read: {error}") from error
-        return self._first is not Ellipsis
-
-    def _feed(self, flags: int) -> None:
-        size = self._socket.recv_into(self._buffer, 0, flags)
+    def _feed(self) -> None:
+        size = self._socket.recv_into(self._buffer)
         if size == 0:
             raise LostError("the server closed the connection")
         self._reader.feed(self._buffer, 0, size)

@@ -135,7 +135,7 @@ class Queue:
     def claim(self, worker_id: str) -> Attempt | None:
         """The next task, started, without waiting: first what this worker's own list already holds. Raises LeaseLost."""
         while True:
-            reply = self.link.script(load("claim"), self.claim_keys(worker_id), [worker_id, "0"])
+            reply = self.link.script(load("claim"), self.claim_keys(worker_id), [worker_id])
             attempt = self.claimed(worker_id, reply)
             if reply[0] != b"again":
                 return attempt
@@ -316,7 +316,7 @@ class Queue:
         return ("pending", "high", "low")
 
     def complete_keys(self, worker_id: str) -> FixedKeys:
-        """Those of complete.lua; the same for every completion of a worker, so they are put together once."""
+        """Those of complete.lua and complete_many.lua; the same for all completions of a worker, so put together once."""
         found = self._completes.get(worker_id)
         if found is None:
             found = self._completes[worker_id] = FixedKeys((*self.claim_keys(worker_id), self.keys.completed))
@@ -335,13 +335,23 @@ class Queue:
 
     def claimed(self, worker_id: str, reply: Sequence[Any]) -> Attempt | None:
         """The attempt in an answer of claim.lua, whose news are logged; None without one. Raises LeaseLost."""
-        if reply[0] == b"lapsed":
-            emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
-            raise LeaseLost(f"the lease of {worker_id} has lapsed")
+        self._check_lease(worker_id, reply[0])
         end = 1 + ATTEMPT_FIELDS if reply[0] == b"task" else 1
         if len(reply) > end:
             self._log_expired(reply[end:])
         return attempt_from_reply(self.name, reply[1:end]) if reply[0] == b"task" else None
+
+    def claimed_many(self, worker_id: str, state: bytes, found: Sequence[Any], expired: Sequence[Any]) -> list[Attempt]:
+        """The attempts in an answer of complete_many.lua, whose news are logged. Raises LeaseLost."""
+        self._check_lease(worker_id, state)
+        if expired:
+            self._log_expired(expired)
+        return [attempt_from_reply(self.name, one[1:]) for one in found]
+
+    def _check_lease(self, worker_id: str, state: bytes) -> None:
+        if state == b"lapsed":
+            emit("lease.lost", logging.WARNING, worker_id=worker_id, queue=self.name)
+            raise LeaseLost(f"the lease of {worker_id} has lapsed")
 
     def _log_expired(self, ended: Sequence[Any]) -> None:
         for at in range(0, len(ended), 3):

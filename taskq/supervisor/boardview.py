@@ -8,6 +8,7 @@ from taskq.maintenance.claims import Busy
 from taskq.maintenance.reports import Held
 from taskq.shelf import Ticket
 from taskq.supervisor.slots import Board
+from taskq.tray import Unsent
 from taskq.worker.control import State
 
 
@@ -54,3 +55,8 @@ class BoardView:
         """Take the tickets of what this worker has claimed ahead, the oldest first."""
         shelf = self.board.slot(seat).shelf
         return shelf.clear() if shelf is not None else []
+
+    def unsent(self, seat: int) -> list[Unsent]:
+        """The results that this worker has not sent; to be believed only if it runs the same task before and after."""
+        tray = self.board.slot(seat).tray
+        return tray.read() if tray is not None else []

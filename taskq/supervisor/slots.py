@@ -16,6 +16,7 @@ import msgspec
 
 from taskq.shelf import Shelf
 from taskq.supervisor.words import WORD_BYTES, Word
+from taskq.tray import TRAY_BYTES, Tray
 from taskq.worker.control import State, StopReason
 
 _TEXT = 128
@@ -68,15 +69,18 @@ class Board:
         self.size = size
         self.shelves = shelves
         flags, slot = ctypes.sizeof(_FlagMemory), ctypes.sizeof(_SlotMemory)
-        self._memory = mmap.mmap(-1, flags + size * (slot + WORD_BYTES))
+        tray = TRAY_BYTES if shelves else 0
+        self._memory = mmap.mmap(-1, flags + size * (slot + WORD_BYTES + tray))
         self._flags = _FlagMemory.from_buffer(self._memory, 0)
         words = flags + size * slot
+        trays = words + size * WORD_BYTES
         self._slots = [
             Slot(
                 _SlotMemory.from_buffer(self._memory, flags + i * slot),
                 Word(self._memory, words + i * WORD_BYTES),
                 self,
                 Shelf() if shelves else None,
+                Tray(self._memory, trays + i * tray) if shelves else None,
             )
             for i in range(size)
         ]
@@ -116,8 +120,11 @@ class Board:
 class Slot:
     """One worker's slot. The first half implements the worker's `Control`, the second half is the supervisor's."""
 
-    def __init__(self, memory: _SlotMemory, word: Word, board: Board, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self, memory: _SlotMemory, word: Word, board: Board, shelf: Shelf | None = None, tray: Tray | None = None
+    ) -> None:
         self.shelf = shelf
+        self.tray = tray
         self._memory = memory
         self._word = word
         self._board = board
@@ -188,6 +195,8 @@ class Slot:
         ctypes.memset(ctypes.addressof(self._memory), 0, ctypes.sizeof(self._memory))
         if self.shelf is not None:
             self.shelf.clear()
+        if self.tray is not None:
+            self.tray.clear()
 
     @property
     def state(self) -> State:

@@ -246,6 +246,7 @@ def _death(seat: Seat, running: Running | None, code: int) -> Died:
         signal=signal_name,
         peak_rss_bytes=seat.peak_of(running) or None,
         progress=told[1] if told else None,
+        unsent=seat.slot.tray.read() if seat.slot.tray is not None else [],
         limit_s=round((running.deadline_ns - running.started_ns) / 1e9, 3) if running and running.deadline_ns else None,
     )
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from taskq.shelf import Shelf
 from taskq.task import Progress
+from taskq.tray import Tray
 
 
 class StopReason(enum.IntEnum):
@@ -41,9 +42,11 @@ class Reporter(Protocol):
 
 
 class Control(Reporter, Protocol):
-    """A worker's slot: it reports, and it reads what the supervisor wants. `shelf` None: nothing is claimed ahead."""
+    """A worker's slot: it reports, and it reads what the supervisor wants. Without `shelf` and `tray` nothing is claimed
+    ahead."""
 
     shelf: Shelf | None
+    tray: Tray | None
 
     def report(self, state: State) -> None:
         """Say what this worker is doing now."""

@@ -21,7 +21,7 @@ from taskq.errors import LeaseLost, QueueFull, QueueRefused, QueueUnavailable, S
 from taskq.hosts import resident_bytes
 from taskq.log import emit
 from taskq.output import Block
-from taskq.queue.ahead import Answer, Completion
+from taskq.queue.ahead import Completion, Stream
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
@@ -88,8 +88,9 @@ class Worker:
         self.defaults = defaults or Defaults()
         self.recycling = recycling or Recycling()
         self.capture = capture
-        shelf = control.shelf if prefetch > 1 else None
-        self._ahead = Ahead(queue, worker_id, prefetch - 1, shelf, self._heard) if shelf is not None else None
+        self._ahead: Ahead | None = None
+        if prefetch > 1 and control.shelf is not None and control.tray is not None:
+            self._ahead = Ahead(Stream(queue, worker_id), prefetch - 1, control.shelf, control.tray, self._heard)
         self._isolation = Isolation(control, self.defaults.result_max_bytes, capture.flush if capture else lambda: None)
         self.tasks_done = 0
         self._serial = 0
@@ -217,13 +218,12 @@ class Worker:
         if self._baseline is not None:
             self._damage = self._baseline.restore() or self._damage
 
-    def _heard(self, answer: Answer) -> None:
+    def _heard(self, done: Completion, verdict: Verdict) -> None:
         """A completion that was not waited for has been answered."""
-        if answer.completion is not None and answer.verdict is not None:
-            attempt, result, duration_s = answer.completion
-            log.set_task(**logged(attempt))
-            self._settled(attempt, Completed(result), answer.verdict, duration_s)
-            log.set_task()
+        attempt, result, duration_s = done
+        log.set_task(**logged(attempt))
+        self._settled(attempt, Completed(result), verdict, duration_s)
+        log.set_task()
 
     def _settled(self, attempt: Attempt, outcome: Outcome, verdict: Verdict, duration_s: float) -> None:
         if verdict is Verdict.STALE:

@@ -16,11 +16,10 @@ from taskq.queue.operations import Action, Kind, Operations, Rest
 from taskq.queue.queue import Queue
 from taskq.queue.requests import Request, Requests
 from taskq.queue.schedules import Schedules
-from taskq.queue.scripts import load
 from taskq.queue.selection import Filter
-from taskq.task import Attempt, NewTask, Priority
+from taskq.task import NewTask, Priority
 from taskq.units import Rate
-from tests.integration.steps import DETAIL, claim, lapse, moved, now_ms, record, schedule, until
+from tests.integration.steps import DETAIL, claim, lapse, moved, now_ms, record, schedule, trip, until
 
 W = "w"
 OFTEN = schedule("often")
@@ -46,14 +45,10 @@ def running(queue: Queue) -> Any:
     return claim(queue, W)
 
 
-def claim_ahead(queue: Queue) -> Attempt | None:
-    return queue.claimed(W, queue.link.script(load("claim"), queue.claim_keys(W), [W, "1"]))
-
-
 def running_ahead(queue: Queue) -> Any:
     """The worker runs c and has claimed a."""
     attempt = running(queue)
-    assert claim_ahead(queue) is not None
+    assert trip(queue, W, claims=1).claimed
     return attempt
 
 

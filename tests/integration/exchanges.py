@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from taskq.errors import TaskNotFound
+from taskq.errors import QueueUnavailable, TaskNotFound
 from taskq.limits import Limit, Limits
 from taskq.queue import gate, history, repeats, server, stats
+from taskq.queue.ahead import Completion, Stream
 from taskq.queue.alike import STEP, Alike, moments
 from taskq.queue.ending import end_of
 from taskq.queue.inspect import Inspector
@@ -20,7 +21,7 @@ from taskq.queue.queue import Queue
 from taskq.queue.requests import Request, Requests, answered
 from taskq.queue.selection import Filter, Walk, select
 from taskq.queue.standing import ask
-from taskq.task import Priority, Progress, Status, Task
+from taskq.task import Attempt, Priority, Progress, Status, Task
 from taskq.worker.alarm import Alarm
 from tests.integration.beginnings import (
     DELETE_ALL,
@@ -103,6 +104,17 @@ def stands(queue: Queue, task_id: str) -> list[Any]:
     return [place, workers[:2], limits[2], limits[6:]]
 
 
+def complete_together(queue: Queue, attempt: Attempt) -> Any:
+    stream = Stream(queue, W)
+    try:
+        stream.post([Completion(attempt, b"1", 0.0)], 0)
+        ended = stream.answer().ended
+    except QueueUnavailable:
+        ended = stream.recover()
+    stream.close()
+    return [verdict for _, verdict in ended]
+
+
 def delete(queue: Queue, task_id: str) -> None:
     """As callers do it: a task that is gone already is as good."""
     with contextlib.suppress(TaskNotFound):
@@ -141,6 +153,9 @@ def one(command: str) -> tuple[str, ...]:
 CASES: Mapping[str, Case] = {
     **{verb: Case(one(verb), settling(act), running) for verb, act in SETTLES.items()},
     "complete and claim": Case(one("complete"), lambda q, it: q.complete(W, it, b"1", claim_next=True), running),
+    "complete together": Case(
+        one("complete_many"), lambda q, it: [complete_together(q, it) for _ in range(EVERY_TIME)], running
+    ),
     "enqueue": Case(one("enqueue"), lambda q, _: q.enqueue_many([task("x"), task("y", delay_s=30), task("z")]), waiting),
     "enqueue low": Case(one("enqueue"), lambda q, _: q.enqueue(task("x", priority=Priority.LOW)), waiting),
     "enqueue alike": Case(one("enqueue_alike"), lambda q, _: alike(q, priority=Priority.HIGH, expires_in_s=60), waiting),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from taskq.output import BLOCK_BYTES
+from taskq.queue.ahead import Answer, Completion, Stream
 from taskq.queue.crash import crash
 from taskq.queue.queue import Queue
 from taskq.queue.reports import Holder
@@ -28,6 +29,21 @@ SETTLES: dict[str, Settle] = {
     "fail": lambda queue, worker, attempt: queue.fail(worker, attempt, "boom", DETAIL),
     "release": lambda queue, worker, attempt: queue.release(worker, attempt),
     "crash": lambda queue, worker, attempt: crash(queue, worker, attempt, 3, "boom", DETAIL),
+}
+
+
+def trip(queue: Queue, worker: str, attempts: Sequence[Attempt] = (), claims: int = 0) -> Answer:
+    """Complete these attempts and claim so many tasks, in one trip."""
+    stream = Stream(queue, worker)
+    stream.post([Completion(attempt, b'"done"', 0.0) for attempt in attempts], claims)
+    answer = stream.answer()
+    stream.close()
+    return answer
+
+
+EVERY_SETTLE: dict[str, Settle] = {
+    **SETTLES,
+    "complete_many": lambda queue, worker, attempt: trip(queue, worker, [attempt]).ended[0][1],
 }
 
 

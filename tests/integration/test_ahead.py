@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -11,17 +12,21 @@ import pytest
 
 from taskq.errors import LeaseLost, QueueUnavailable
 from taskq.limits import Limit
+from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.claims import LONG_S, Busy, Claims
-from taskq.maintenance.messages import Born
-from taskq.queue.ahead import Answer, Completion, Stream
+from taskq.maintenance.messages import Born, Died, encode, for_maintenance
+from taskq.queue.ahead import Completion, Stream
 from taskq.queue.inspect import Inspector
 from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
 from taskq.queue.standing import standing
+from taskq.registry import Registry
+from taskq.retry import Backoff
 from taskq.shelf import Shelf, Ticket
 from taskq.task import Attempt, Status, Verdict
+from taskq.tray import TRAY_BYTES, Tray, Unsent
 from taskq.worker.ahead import Ahead
-from tests.integration.steps import claim, entries, joined, lapse, new, reap, record, status
+from tests.integration.steps import claim, entries, joined, lapse, new, reap, record, status, trip, until
 
 MOST = 8
 
@@ -33,24 +38,25 @@ class Worker:
         self.queue = queue
         self.id = joined(queue)
         self.shelf = Shelf()
-        self.verdicts: list[tuple[str, Verdict | None]] = []
-        self.ahead = Ahead(queue, self.id, MOST, self.shelf, self.heard)
+        self.verdicts: list[tuple[str, Verdict]] = []
+        self.tray = Tray(mmap.mmap(-1, TRAY_BYTES))
+        self.ahead = Ahead(Stream(queue, self.id), MOST, self.shelf, self.tray, self.heard)
         self.ran: list[str] = []
 
-    def heard(self, answer: Answer) -> None:
-        assert answer.completion is not None
-        self.verdicts.append((answer.completion.attempt.id, answer.verdict))
+    def heard(self, done: Completion, verdict: Verdict) -> None:
+        self.verdicts.append((done.attempt.id, verdict))
 
     def next(self) -> Attempt | None:
         return self.ahead.next() or self.queue.claim(self.id)
 
-    def run(self, attempt: Attempt, *, more: bool = True) -> None:
+    def run(self, attempt: Attempt, *, more: bool = True, for_s: float = 0.0) -> None:
+        """The result of a task that took longer than a moment is sent at once."""
         self.ran.append(attempt.id)
         if self.ahead.singly():
             verdict, _ = self.queue.complete(self.id, attempt, b"1")
             self.verdicts.append((attempt.id, verdict))
         else:
-            self.ahead.complete(Completion(attempt, b"1", 0.0), more=more)
+            self.ahead.complete(Completion(attempt, b"1", for_s), more=more)
 
     def run_all(self) -> None:
         while (attempt := self.next()) is not None:
@@ -69,6 +75,12 @@ class Worker:
     def waiting(self) -> list[str]:
         """What is claimed and does not run, the oldest first."""
         return entries(self.queue, self.queue.keys.processing(self.id))[1:]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has much to do makes no task a long one."""
+    monkeypatch.setattr("taskq.worker.ahead.TINY_NS", LONG_S * 1e9 / 2)
 
 
 @pytest.fixture
@@ -105,8 +117,8 @@ def cut(queue: Queue) -> None:
 class Seen:
     """What maintenance sees of one worker: the attempts that it runs, look by look, the last one for ever."""
 
-    def __init__(self, shelf: Shelf, *runs: Attempt | None, for_s: float = 2 * LONG_S) -> None:
-        self._shelf = shelf
+    def __init__(self, worker: Worker, *runs: Attempt | None, for_s: float = 2 * LONG_S) -> None:
+        self._worker = worker
         self._runs = list(runs)
         self._for_s = for_s
 
@@ -115,7 +127,10 @@ class Seen:
         return Busy(hash(attempt.id), attempt.id, attempt.attempt, self._for_s) if attempt else None
 
     def tickets(self, _seat: int) -> list[Ticket]:
-        return self._shelf.clear()
+        return self._worker.shelf.clear()
+
+    def unsent(self, _seat: int) -> list[Unsent]:
+        return self._worker.tray.read()
 
 
 def test_every_task_runs_once_and_in_order(queue: Queue, worker: Worker) -> None:
@@ -144,7 +159,7 @@ def test_what_waits_behind_a_long_task_goes_back_to_the_head(
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     waiting = worker.waiting()
-    claims = Claims(inspector, Seen(worker.shelf, running))
+    claims = Claims(inspector, Seen(worker, running))
 
     claims.free({worker.id: Born(worker.id, queue.name, 0)})
 
@@ -158,26 +173,123 @@ def test_what_waits_behind_a_long_task_goes_back_to_the_head(
     assert {record(queue, task_id).get("retries", "0") for task_id in waiting} == {"0"}
 
 
+def kept_and_running(queue: Queue, worker: Worker) -> tuple[list[str], Attempt]:
+    """The tasks whose results the worker has not sent, and what it runs now."""
+    running: Attempt | None = worker.run_until_claimed_ahead()
+    while running is not None and len(worker.tray.read()) < 2:
+        worker.run(running)
+        running = worker.next()
+    assert running is not None
+    ids = [unsent.task_id for unsent in worker.tray.read()]
+    assert {status(queue, task_id) for task_id in ids} == {Status.PROCESSING}
+    return ids, running
+
+
+def test_results_of_tiny_tasks_are_sent_several_at_a_time(queue: Queue, worker: Worker) -> None:
+    ids = enqueued(queue, 200)
+    queue.link.redis.config_resetstat()
+
+    worker.run_all()
+
+    assert worker.ran == ids
+    calls = queue.link.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert calls < len(ids) / 2
+
+
+@pytest.mark.parametrize("result", [b"1", b'"' + bytes(TRAY_BYTES) + b'"'])
+def test_the_result_of_a_task_that_was_not_tiny_or_is_large_is_sent_at_once(
+    queue: Queue, worker: Worker, result: bytes
+) -> None:
+    enqueued(queue)
+    kept, running = kept_and_running(queue, worker)
+
+    worker.ahead.complete(Completion(running, result, LONG_S if len(result) == 1 else 0.0), more=True)
+    worker.ahead.give_back()
+
+    assert worker.tray.read() == []
+    assert {status(queue, task_id) for task_id in (*kept, running.id)} == {Status.COMPLETED}
+
+
+def test_a_result_that_is_kept_is_stored_while_a_long_task_runs(queue: Queue, inspector: Inspector, worker: Worker) -> None:
+    ids = enqueued(queue)
+    kept, running = kept_and_running(queue, worker)
+    ran = list(worker.ran)
+
+    Claims(inspector, Seen(worker, running)).free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert {status(queue, task_id) for task_id in kept} == {Status.COMPLETED}
+    until(lambda: entries(queue, queue.keys.processing(worker.id)) == [running.id], "what was sent has arrived")
+    before = [record(queue, task_id) for task_id in kept]
+    worker.run(running)
+    worker.run_all()
+    assert [record(queue, task_id) for task_id in kept] == before, "the worker has stored it again"
+    assert worker.ran == [*ran, running.id, *(task_id for task_id in ids if task_id not in {*ran, running.id})]
+    assert worker.verdicts == [(task_id, Verdict.OK) for task_id in worker.ran]
+
+
+@pytest.mark.parametrize("for_s", [LONG_S / 2, 2 * LONG_S])
+def test_a_result_is_left_to_a_worker_that_goes_on(
+    queue: Queue, inspector: Inspector, worker: Worker, monkeypatch: pytest.MonkeyPatch, for_s: float
+) -> None:
+    enqueued(queue)
+    kept, running = kept_and_running(queue, worker)
+    following = running if for_s < LONG_S else worker.next()
+    claims = Claims(inspector, Seen(worker, running, following, for_s=for_s))
+
+    claims.free({worker.id: Born(worker.id, queue.name, 0)})
+
+    assert {status(queue, task_id) for task_id in kept} == {Status.PROCESSING}
+
+
+def test_a_result_that_could_not_be_stored_at_once_is_stored_later(
+    queue: Queue, inspector: Inspector, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueued(queue)
+    kept, running = kept_and_running(queue, worker)
+    claims, born = Claims(inspector, Seen(worker, running)), Born(worker.id, queue.name, 0)
+    with monkeypatch.context() as patch, pytest.raises(QueueUnavailable):
+        patch.setattr("taskq.maintenance.claims.store", unavailable)
+        claims.free({worker.id: born})
+
+    claims.free({worker.id: born})
+
+    assert {status(queue, task_id) for task_id in kept} == {Status.COMPLETED}
+
+
+def test_what_a_dead_worker_had_not_sent_is_stored_and_only_what_it_ran_is_blamed(
+    queue: Queue, inspector: Inspector, worker: Worker, other: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "taskq")
+    ids = enqueued(queue)
+    kept, running = kept_and_running(queue, worker)
+    died = Died(
+        worker_id=worker.id, queue=queue.name, cause="crash", task_id=running.id, attempt=1, unsent=worker.tray.read()
+    )
+    undertaker = Undertaker(inspector, Registry(), backoff=Backoff(), max_crashes=3)
+
+    undertaker.bury(for_maintenance(encode(died)))  # type: ignore[arg-type]
+    other.run_all()
+
+    assert {status(queue, task_id) for task_id in ids} == {Status.COMPLETED}
+    assert sorted([*worker.ran, *other.ran]) == sorted(ids), "what it had run has run again, or something was lost"
+    assert [task_id for task_id in ids if "crashes" in record(queue, task_id)] == [running.id]
+    told = [vars(line) for line in caplog.records if vars(line).get("event") == "task.completed"]
+    assert [line["task_id"] for line in told] == kept
+
+
 def test_nothing_is_taken_from_a_worker_whose_task_is_short(queue: Queue, inspector: Inspector, worker: Worker) -> None:
     enqueued(queue)
     running = worker.run_until_claimed_ahead()
     waiting = worker.waiting()
 
-    Claims(inspector, Seen(worker.shelf, running, for_s=LONG_S / 2)).free({worker.id: Born(worker.id, queue.name, 0)})
+    Claims(inspector, Seen(worker, running, for_s=LONG_S / 2)).free({worker.id: Born(worker.id, queue.name, 0)})
 
     assert worker.waiting() == waiting
 
 
 def test_what_has_run_is_not_put_back_while_its_result_is_on_its_way(queue: Queue, worker: Worker) -> None:
     ids = enqueued(queue, 4)
-    stream, attempts = Stream(queue, worker.id), [claim(queue, worker.id)]
-    for _ in range(3):
-        stream.claim()
-        following = stream.answer().following
-        assert following is not None
-        attempts.append(following)
-    stream.close()
-    ran, running, *_ = attempts
+    ran, (running, *_) = claim(queue, worker.id), trip(queue, worker.id, claims=3).claimed
 
     put_back(queue, worker.id, running.id, running.attempt)
 
@@ -188,11 +300,7 @@ def test_what_has_run_is_not_put_back_while_its_result_is_on_its_way(queue: Queu
 
 def test_nothing_is_put_back_that_was_claimed_before_the_newest_task(queue: Queue, worker: Worker) -> None:
     enqueued(queue, 2)
-    stream, ran = Stream(queue, worker.id), claim(queue, worker.id)
-    stream.claim()
-    running = stream.answer().following
-    stream.close()
-    assert running is not None
+    ran, (running,) = claim(queue, worker.id), trip(queue, worker.id, claims=1).claimed
 
     assert put_back(queue, worker.id, running.id, running.attempt) == []
     assert entries(queue, queue.keys.processing(worker.id)) == [ran.id, running.id]
@@ -203,7 +311,7 @@ def test_a_worker_that_has_gone_on_is_left_alone(queue: Queue, inspector: Inspec
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     following = worker.next()
-    claims = Claims(inspector, Seen(worker.shelf, running, following))
+    claims = Claims(inspector, Seen(worker, running, following))
 
     claims.free({worker.id: Born(worker.id, queue.name, 0)})
 
@@ -239,7 +347,7 @@ def test_tickets_of_another_worker_in_the_same_seat_free_nothing(
     waiting = worker.waiting()
     other.shelf.lay(Ticket(1, other.id))
 
-    Claims(inspector, Seen(other.shelf, running)).free({worker.id: Born(worker.id, queue.name, 0)})
+    Claims(inspector, Seen(other, running)).free({worker.id: Born(worker.id, queue.name, 0)})
 
     assert worker.waiting() == waiting
 
@@ -261,7 +369,7 @@ def test_a_task_that_is_cancelled_while_it_waits_never_begins(queue: Queue, insp
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     first, second, *_ = worker.waiting()
-    claims = Claims(inspector, Seen(worker.shelf, running))
+    claims = Claims(inspector, Seen(worker, running))
 
     assert queue.cancel(first) is Status.PROCESSING
     assert queue.cancel(second) is Status.PROCESSING
@@ -284,19 +392,20 @@ def test_a_running_task_that_is_cancelled_is_not_on_the_shelf(queue: Queue, insp
     queue.cancel(running.id)
     stop = queue.stops([worker.id])[0]
 
-    assert not Claims(inspector, Seen(worker.shelf, running)).stop(Born(worker.id, queue.name, 0), stop)
+    assert not Claims(inspector, Seen(worker, running)).stop(Born(worker.id, queue.name, 0), stop)
     assert queue.stops([worker.id]) == [stop], "the request must stay until the attempt has stopped"
 
 
+@pytest.mark.parametrize("for_s", [0.0, LONG_S])
 @pytest.mark.parametrize("when", ["before a completion", "before an answer"])
-def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker, when: str) -> None:
+def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker, when: str, for_s: float) -> None:
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     if when == "before an answer":
-        worker.run(running)
+        worker.run(running, for_s=for_s)
     cut(queue)
     if when == "before a completion":
-        worker.run(running)
+        worker.run(running, for_s=for_s)
 
     worker.run_all()
 
@@ -308,19 +417,20 @@ def test_a_cut_connection_loses_and_doubles_nothing(queue: Queue, worker: Worker
 
 @pytest.mark.parametrize("when", ["before a completion", "before an answer"])
 def test_after_a_cut_connection_nothing_waits_behind_the_next_task(
-    queue: Queue, worker: Worker, other: Worker, when: str
+    queue: Queue, inspector: Inspector, worker: Worker, other: Worker, when: str
 ) -> None:
     ids = enqueued(queue)
     running = worker.run_until_claimed_ahead()
     if when == "before an answer":
-        worker.run(running)
+        worker.run(running, for_s=LONG_S)
     cut(queue)
     if when == "before a completion":
-        worker.run(running)
+        worker.run(running, for_s=LONG_S)
 
     long = worker.next()
 
     assert long is not None
+    Claims(inspector, Seen(worker, long)).free({worker.id: Born(worker.id, queue.name, 0)})
     assert entries(queue, queue.keys.processing(worker.id)) == [long.id]
     other.run_all()
     assert sorted([*worker.ran, long.id, *other.ran]) == sorted(ids)
@@ -332,7 +442,7 @@ def test_a_task_that_is_cancelled_before_a_cut_connection_is_not_asked_for_again
     queue.cancel(worker.waiting()[0])
     cut(queue)
 
-    worker.run(running)
+    worker.run(running, for_s=LONG_S)
 
     assert queue.stops([worker.id]) == []
 
@@ -342,10 +452,8 @@ def test_what_came_late_is_put_back_although_no_ticket_is_there(queue: Queue, in
     ids = enqueued(queue)
     running = worker.next()
     assert running is not None
-    late = Stream(queue, worker.id)
-    late.claim()
-    late.answer()
-    claims = Claims(inspector, Seen(worker.shelf, running))
+    trip(queue, worker.id, claims=1)
+    claims = Claims(inspector, Seen(worker, running))
 
     claims.free({worker.id: Born(worker.id, queue.name, 0)})
 
@@ -360,7 +468,7 @@ def test_what_could_not_be_put_back_at_once_is_put_back_later(
     """The tickets are taken by then; whoever took them may also be another process, which has died."""
     enqueued(queue)
     running = worker.run_until_claimed_ahead()
-    claims, born = Claims(inspector, Seen(worker.shelf, running, for_s=for_s)), Born(worker.id, queue.name, 0)
+    claims, born = Claims(inspector, Seen(worker, running, for_s=for_s)), Born(worker.id, queue.name, 0)
     with monkeypatch.context() as patch, pytest.raises(QueueUnavailable):
         patch.setattr("taskq.maintenance.claims.put_back", unavailable)
         claims.free({worker.id: born})
@@ -445,7 +553,7 @@ def test_what_a_worker_puts_back_after_a_cut_connection_is_logged(
     running = worker.run_until_claimed_ahead()
     cut(queue)
 
-    worker.run(running)
+    worker.run(running, for_s=LONG_S)
 
     started = [task_id for task_id in ids if "attempt" in record(queue, task_id)]
     assert released(caplog) == sorted(set(started) - set(worker.ran)) != []

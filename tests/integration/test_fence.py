@@ -11,6 +11,7 @@ from taskq.queue.queue import Queue
 from taskq.task import Attempt, Priority, Verdict
 from tests.integration.steps import (
     DETAIL,
+    EVERY_SETTLE,
     SETTLES,
     Settle,
     claim,
@@ -24,7 +25,7 @@ from tests.integration.steps import (
     started,
 )
 
-every_settle = pytest.mark.parametrize("settle", SETTLES.values(), ids=SETTLES)
+every_settle = pytest.mark.parametrize("settle", EVERY_SETTLE.values(), ids=EVERY_SETTLE)
 
 
 @every_settle

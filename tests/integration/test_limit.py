@@ -17,6 +17,7 @@ from taskq.queue.scripts import load
 from taskq.task import Attempt, Priority, Status
 from taskq.units import NO_RATE, Rate
 from tests.integration.steps import (
+    EVERY_SETTLE,
     SETTLES,
     claim,
     enqueued,
@@ -71,11 +72,11 @@ def test_tasks_of_other_types_pass_those_that_are_at_their_limit(queue: Queue) -
     assert (parked(queue), status(queue, second)) == ([second], Status.PENDING)
 
 
-@pytest.mark.parametrize("verb", SETTLES)
+@pytest.mark.parametrize("verb", EVERY_SETTLE)
 def test_a_settle_frees_the_place_and_wakes_a_worker_for_it(queue: Queue, verb: str) -> None:
     worker, attempt, ids = at_the_limit(queue)
 
-    SETTLES[verb](queue, worker, attempt)
+    EVERY_SETTLE[verb](queue, worker, attempt)
 
     assert wakes(queue)
     expected = attempt.id if verb in ("release", "crash") else ids[0]  # what went back to the head has the earlier turn

@@ -28,6 +28,7 @@ from taskq.queue.standing import ask
 from taskq.task import Attempt, Priority, Progress, Status, Task
 from tests.integration.steps import (
     DETAIL,
+    EVERY_SETTLE,
     LEASE_S,
     MIB,
     PAUSE_S,
@@ -44,6 +45,7 @@ from tests.integration.steps import (
     started,
     status,
     tell,
+    trip,
 )
 
 GONE = "gone"
@@ -159,7 +161,7 @@ def reap_lapsed(case: Case) -> None:
 
 
 def settle_with(verb: str) -> Callable[[Case], Any]:
-    return lambda case: SETTLES[verb](case.queue, case.me, case.attempt)
+    return lambda case: EVERY_SETTLE[verb](case.queue, case.me, case.attempt)
 
 
 def count(case: Case) -> None:
@@ -178,7 +180,8 @@ VERBS: dict[str, Callable[[Case], Any]] = {
     "enqueue": lambda case: case.queue.enqueue(new(id=case.task_id)),
     "enqueue_alike": lambda case: Alike(case.queue, new()).enqueue(case.task_id, b"1"),
     "claim": lambda case: case.queue.claim(case.me),
-    **{verb: settle_with(verb) for verb in SETTLES},
+    "claim many": lambda case: trip(case.queue, case.me, claims=3),
+    **{verb: settle_with(verb) for verb in EVERY_SETTLE},
     "reap dead": lambda case: reap(case.queue, case.me, dead=True),
     "reap lapsed": reap_lapsed,
     "put_back": lambda case: put_back(case.queue, case.me, case.task_id, 1),
@@ -224,9 +227,10 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("enqueue", "missing"): "pending",
     ("enqueue_alike", "missing"): "pending",
     **{("claim", state): "processing" for state in ("pending", "released", "claimed")},
-    ("claim", "overdue"): "failed",
+    **{("claim many", state): "processing" for state in ("pending", "released")},
+    **{(verb, "overdue"): "failed" for verb in ("claim", "claim many")},
     **{("expire", state): "failed" for state in ("overdue", "overdue and scheduled")},
-    ("complete", "mine"): "completed",
+    **{(verb, "mine"): "completed" for verb in ("complete", "complete_many")},
     ("retry", "mine"): "scheduled",
     ("fail", "mine"): "failed",
     ("release", "mine"): "pending",

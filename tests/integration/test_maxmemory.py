@@ -16,10 +16,10 @@ from taskq.task import Priority, Progress, Status, Verdict
 from tests.integration.servers import OwnServer, own_server
 from tests.integration.steps import (
     DETAIL,
+    EVERY_SETTLE,
     LEASE_S,
     MIB,
     PAUSE_S,
-    SETTLES,
     claim,
     enqueued,
     joined,
@@ -79,13 +79,13 @@ def test_a_requeue_is_refused_and_changes_nothing(queue: Queue, fill: Callable[[
     assert snapshot(queue) == before
 
 
-@pytest.mark.parametrize("verb", SETTLES)
+@pytest.mark.parametrize("verb", EVERY_SETTLE)
 def test_a_running_task_still_ends(queue: Queue, fill: Callable[[], None], verb: str) -> None:
     worker = joined(queue)
     attempt = started(queue, worker)
     fill()
 
-    assert SETTLES[verb](queue, worker, attempt) is Verdict.OK
+    assert EVERY_SETTLE[verb](queue, worker, attempt) is Verdict.OK
 
 
 def test_the_end_of_a_task_can_still_be_waited_for(queue: Queue, fill: Callable[[], None]) -> None:

@@ -12,7 +12,6 @@ from taskq.maintenance.burial import Undertaker
 from taskq.maintenance.maintenance import LINGER_S, Maintenance, Rhythm
 from taskq.maintenance.messages import Born, Died
 from taskq.maintenance.reports import Held
-from taskq.queue.ahead import Stream
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
 from taskq.queue.queue import Queue
@@ -20,7 +19,7 @@ from taskq.registry import Registry
 from taskq.retry import Backoff
 from taskq.task import Status, Verdict
 from tests.integration.steps import (
-    SETTLES,
+    EVERY_SETTLE,
     claim,
     enqueued,
     entries,
@@ -34,6 +33,7 @@ from tests.integration.steps import (
     snapshot,
     started,
     status,
+    trip,
 )
 
 LONG_S = 300.0
@@ -81,14 +81,14 @@ def maintenance(inspector: Inspector, undertaker: Undertaker, vouched: Vouched, 
     theirs.close()
 
 
-@pytest.mark.parametrize("verb", SETTLES)
+@pytest.mark.parametrize("verb", EVERY_SETTLE)
 def test_a_settle_is_stale_when_the_task_is_not_in_the_list_of_its_worker(queue: Queue, verb: str) -> None:
     worker = joined(queue)
     attempt = started(queue, worker)
     queue.link.redis.delete(queue.keys.processing(worker))
     before = snapshot(queue)
 
-    assert SETTLES[verb](queue, worker, attempt) is Verdict.STALE
+    assert EVERY_SETTLE[verb](queue, worker, attempt) is Verdict.STALE
     assert snapshot(queue) == before
 
 
@@ -208,12 +208,9 @@ def test_a_worker_that_ran_none_of_several_tasks_leaves_nobody_to_blame(
 ) -> None:
     worker = joined(queue)
     first = started(queue, worker)
-    stream = Stream(queue, worker)
     for _ in range(1, started_tasks):
         enqueued(queue)
-        stream.claim()
-        stream.answer()
-    stream.close()
+        trip(queue, worker, claims=1)
 
     undertaker.bury(Died(worker_id=worker, queue=queue.name, cause=cause))
 

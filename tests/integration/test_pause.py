@@ -14,7 +14,7 @@ from taskq.queue.queue import Queue
 from taskq.task import Priority, Status
 from tests.integration.steps import (
     DETAIL,
-    SETTLES,
+    EVERY_SETTLE,
     enqueued,
     entries,
     joined,
@@ -225,13 +225,13 @@ def test_a_claim_of_a_worker_whose_lease_has_ended_is_left_to_the_reaper(queue: 
     assert [key for key in queue.keys.waiting if task_id in entries(queue, key)] == [queue.keys.pending + ":paused"]
 
 
-@pytest.mark.parametrize("verb", SETTLES)
+@pytest.mark.parametrize("verb", EVERY_SETTLE)
 def test_every_settle_is_taken_while_the_queue_is_paused(queue: Queue, verb: str) -> None:
     worker = joined(queue)
     attempt = started(queue, worker)
     gate.pause(queue)
 
-    assert SETTLES[verb](queue, worker, attempt) == "ok"
+    assert EVERY_SETTLE[verb](queue, worker, attempt) == "ok"
 
 
 def test_a_queue_that_nobody_used_can_be_paused_before_its_first_task(queue: Queue, inspector: Inspector) -> None:

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from taskq.errors import LeaseLost
-from taskq.queue.ahead import Stream
 from taskq.queue.answers import Reaped
 from taskq.queue.connection import Link
 from taskq.queue.inspect import Inspector
@@ -34,6 +33,7 @@ from tests.integration.steps import (
     snapshot,
     started,
     status,
+    trip,
 )
 
 LISTS = {Priority.HIGH: "high", Priority.NORMAL: "pending", Priority.LOW: "low"}
@@ -250,14 +250,7 @@ def test_two_reapers_move_each_task_once(redis_url: str, prefix: str, queue: Que
 
 def held(queue: Queue, worker: str, count: int) -> list[Attempt]:
     """What a worker holds that has claimed so many: it runs the first."""
-    stream, attempts = Stream(queue, worker), [claim(queue, worker)]
-    for _ in range(count - 1):
-        stream.claim()
-        following = stream.answer().following
-        assert following is not None
-        attempts.append(following)
-    stream.close()
-    return attempts
+    return [claim(queue, worker), *trip(queue, worker, claims=count - 1).claimed]
 
 
 def test_only_what_a_dead_worker_ran_counts_a_crash(queue: Queue) -> None:

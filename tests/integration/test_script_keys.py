@@ -114,6 +114,9 @@ CALLS: dict[str, Callable[[Held], Any]] = {
     "stopped": lambda queue: queue.stop_done(queue.worker, queue.attempt.id, 1),
     "claim": lambda queue: queue.claim(queue.worker),
     "complete": lambda queue: SETTLES["complete"](queue, queue.worker, queue.attempt),
+    "complete_many": lambda queue: queue.link.script(
+        scripts.load("complete_many"), queue.complete_keys(queue.worker), [queue.worker, "1", queue.attempt.id, "1", "1"]
+    ),
     "retry": lambda queue: queue.retry(queue.worker, queue.attempt, 1, "boom", DETAIL),
     "fail": lambda queue: queue.fail(queue.worker, queue.attempt, "boom", DETAIL),
     "crash": lambda queue: SETTLES["crash"](queue, queue.worker, queue.attempt),

@@ -16,12 +16,13 @@ from taskq.errors import LeaseLost, TaskNotFound
 from taskq.queue.connection import Link
 from taskq.queue.keys import BELL
 from taskq.queue.queue import Queue
-from taskq.queue.scripts import load
 from taskq.task import Attempt, NewTask, Priority, Status, Verdict
 from tests.faultproxy import RealServer
-from tests.integration.steps import SETTLES, lapse, reap
+from tests.integration.steps import SETTLES, lapse, reap, trip
 
 LONG_S = 3600
+SEVERAL = 2
+"""So many tasks are claimed at once beside what a worker holds."""
 AFTER = dict(zip(SETTLES, (Status.COMPLETED, Status.SCHEDULED, Status.FAILED, Status.PENDING, Status.PENDING), strict=True))
 WORKER_VERBS = (
     "claim",
@@ -217,15 +218,12 @@ class Machine(RuleBasedStateMachine):
                 self.queue.claim(worker)
 
     def claim_ahead(self, worker: str) -> None:
-        reply = self.queue.link.script(load("claim"), self.queue.claim_keys(worker), [worker, "1"])
-        if not self.model.leases[worker]:
-            assert reply == [b"lapsed"]
-            return
-        expected = self.model.claim_ahead(worker)
-        attempt = self.queue.claimed(worker, reply)
-        assert (attempt and attempt.id) == expected
-        if attempt is not None:
-            self.attempts.append((worker, attempt))
+        answer = trip(self.queue, worker, claims=SEVERAL)
+        assert answer.lapsed is (not self.model.leases[worker])
+        if not answer.lapsed:
+            expected = [self.model.claim_ahead(worker) for _ in range(SEVERAL)]
+            assert [attempt.id for attempt in answer.claimed] == [id_ for id_ in expected if id_ is not None]
+            self.attempts += [(worker, attempt) for attempt in answer.claimed]
 
     def claimed(self, worker: str, attempt: Attempt | None) -> None:
         expected = self.model.claim(worker) if self.model.leases[worker] else None

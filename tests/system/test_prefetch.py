@@ -46,3 +46,4 @@ def test_only_the_task_that_kills_its_worker_is_blamed(start_service: StartServi
     assert service.wait_task(deadly, "failed")["crashes"] == 3
     found = [service.wait_task(task_id, "completed") for task_id in ids]
     assert {task.get("crashes", 0) for task in found} == {0}
+    assert sorted(starts(service)) == sorted(ids), "a task whose result was not sent ran twice"

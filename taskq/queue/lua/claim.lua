@@ -12,13 +12,11 @@
 -- KEYS[10] paused
 -- KEYS[11] stats
 -- ARGV[1] worker_id
--- ARGV[2] ahead: '1' for another one, although its list holds some, else '0'
 -- RETURNS {'task', id, attempt, type, payload, retries, max_retry, crashes, timeout_ms, tags and, behind a space, trace}, {'idle'},
 --         {'again'} or {'lapsed'}; then id, attempt and type of each task that expired meanwhile
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable, failed = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local limits, paused, stats = KEYS[9], KEYS[10], KEYS[11]
-local worker_id, ahead = ARGV[1], ARGV[2]
-local another = ahead == '1'
+local worker_id = ARGV[1]
 -- include now ring wake tally claim
 return claimed

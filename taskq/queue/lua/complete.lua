@@ -16,7 +16,7 @@
 -- ARGV[2] id
 -- ARGV[3] attempt
 -- ARGV[4] result as JSON
--- ARGV[5] claim_next: '1', 'ahead' for another one although its list holds more, or '0'
+-- ARGV[5] claim_next: '1' or '0'
 -- RETURNS 'ok' or 'stale', then what claim returns when asked to claim
 local pending, high, low, processing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, task_prefix, unreadable = KEYS[5], KEYS[6], KEYS[7]
@@ -24,16 +24,11 @@ local failed, limits, paused = KEYS[8], KEYS[9], KEYS[10]
 local stats, completed = KEYS[11], KEYS[12]
 local worker_id, id, attempt, result, claim_next = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = task_prefix .. id
-local verb, another = 'complete', claim_next == 'ahead'
+local verb = 'complete'
 -- include now ring wake tally attempts fence
 if verdict == 'ok' then
-  redis.call('HSET', key, 'status', 'completed', 'result', result, 'settled', 'complete',
-    'finished_at', stamp, 'updated_at', stamp)
-  if erred then
-    redis.call('HDEL', key, 'error', 'error_detail')
-  end
+  -- include finish
   redis.call('ZADD', completed, stamp, id)
-  wake(id, awaited)
 end
 verdict = verdict == 'stale' and 'stale' or 'ok'
 if claim_next == '0' then

@@ -43,15 +43,7 @@ class Bare:
 
     def call(self, *words: bytes | str) -> Any:
         """One command and its reply."""
-        self.send(words)
-        return self.reply()
-
-    def send(self, *commands: Words) -> None:
-        """Several commands in one packet; as many replies are owed."""
-        self._socket.sendall(b"".join(map(hiredis.pack_command, commands)))
-
-    def reply(self) -> Any:
-        """The next reply."""
+        self._socket.sendall(hiredis.pack_command(words))
         while (reply := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(HEAD))
         if isinstance(reply, hiredis.ReplyError):
@@ -74,7 +66,8 @@ def names(script: Script, worker_id: str = "") -> list[str]:
 def work(held: int) -> None:
     """Claim and complete until killed, so many tasks in one trip."""
     bare, worker_id = Bare(), f"floor-{secrets.token_hex(4)}"
-    join, claim, complete = bare.script("join"), bare.script("claim"), bare.script("complete")
+    join, claim = bare.script("join"), bare.script("claim")
+    complete = bare.script("complete_many" if held > 1 else "complete")
     bare.call(EVALSHA, join.sha, *names(join), worker_id, str(LEASE_MS), "{}", "", "")
     claiming = (EVALSHA, claim.sha, *names(claim, worker_id), worker_id)
     completing = (EVALSHA, complete.sha, *names(complete, worker_id), worker_id)
@@ -96,14 +89,15 @@ def singly(bare: Bare, claiming: Words, completing: Words) -> None:
 
 
 def several(bare: Bare, claiming: Words, completing: Words, held: int) -> None:
-    """Until nothing waits: so many of them in each trip."""
-    bare.send((*claiming, b"0"), *[(*claiming, b"1")] * (held - 1))
-    tasks = [reply for _ in range(held) if (reply := bare.reply())[0] == b"task"]
+    """Until nothing waits: so many completions, and as many claims, in each trip."""
+    reply = bare.call(*claiming)
+    tasks = [reply] if reply[0] == b"task" else []
     while tasks:
+        ended: list[bytes | str] = []
         for task in tasks:
             body.work(**_payload.decode(task[4]))
-        bare.send(*((*completing, task[1], str(task[2]), b"null", b"ahead") for task in tasks))
-        tasks = [reply[1:] for reply in [bare.reply() for _ in tasks] if reply[1] == b"task"]
+            ended += (task[1], str(task[2]), b"null")
+        tasks = bare.call(*completing, str(held), *ended)[2]
 
 
 def produce() -> None:

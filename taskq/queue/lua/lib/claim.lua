@@ -1,22 +1,18 @@
 -- Takes the next task for this worker without waiting: what its own list holds first (a reply may have been lost), then
 -- high, normal, low. Needs: ring, leases, limits, pending, high, low, paused, processing, worker_id, task_prefix, unreadable, failed,
--- wake, tally, another, now.
+-- wake, tally, now.
 -- `claimed` is {'task', ...}, {'idle'}, {'again'} or {'lapsed'}; behind that what expired meanwhile.
--- `another`: one more, although its list holds some. Where types have limits, which count what runs and not what is claimed,
--- nobody claims ahead: {'again'}.
 local DROPS = 200
 local claimed, rung, limiter, expired
 local lease = redis.call('ZSCORE', leases, worker_id)
 -- One look for all that is seldom there: with neither limits nor tasks of high priority nor any in the own list, which stays
 -- so throughout, the next one is where it mostly is.
-local plain = redis.call('EXISTS', limits, high, another and high or processing) == 0
+local plain = redis.call('EXISTS', limits, high, processing) == 0
 if not plain and redis.call('EXISTS', limits) == 1 then
   -- include limiting
 end
 if not lease or tonumber(lease) <= now then
   claimed = {'lapsed'}
-elseif another and limiter then
-  claimed = {'again'}
 end
 for _ = 1, claimed and 0 or DROPS do
   local id

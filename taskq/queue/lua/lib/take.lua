@@ -1,7 +1,7 @@
--- The next task for this worker, as `id`: the oldest of its own list, unless it claims another; then, moved into its list, the first
--- that is high, then normal, then low, and of each of these first what was parked and may start now. Needs: another, limiter,
+-- The next task for this worker, as `id`: the oldest of its own list; then, moved into its list, the first
+-- that is high, then normal, then low, and of each of these first what was parked and may start now. Needs: limiter,
 -- high, pending, low, limits, processing, id.
-id = not another and redis.call('LINDEX', processing, '-1')
+id = redis.call('LINDEX', processing, '-1')
 local rank, parked, type_
 if not id and limiter then
   rank, parked, type_ = limiter.first_parked()
