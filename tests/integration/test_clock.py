@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import taskq.queue
 from taskq.queue.queue import Queue
 from taskq.task import Status
 from tests.integration.steps import DETAIL, LEASE_S, MIB, PAUSE_S, claim, enqueued, joined, lapse, lease_ms, started, status
@@ -49,3 +51,16 @@ def test_a_lease_that_had_lapsed_is_not_revived_by_a_clock_that_is_put_back(queu
     assert [worker for worker, _ in queue.lapsed(PAUSE_S)] == [gone]
     assert queue.extend({gone: MIB}, LEASE_S, PAUSE_S) == [gone]
     assert [reaped.id for reaped in queue.reap(gone, dead=False, max_crashes=3, error="", detail=DETAIL)] == [attempt.id]
+
+
+@pytest.mark.parametrize(
+    ("micros", "millis"), [("0", "000"), ("999", "000"), ("5999", "005"), ("70001", "070"), ("999999", "999")]
+)
+def test_a_moment_is_cut_off_to_its_millisecond(queue: Queue, micros: str, millis: str) -> None:
+    source = (Path(taskq.queue.__path__[0]) / "lua/lib/now.lua").read_text(encoding="utf-8")
+    assert source.count("redis.call('TIME')") == 1
+    client: Any = queue.link.redis
+
+    told = client.eval(source.replace("redis.call('TIME')", f"{{'1764000000', '{micros}'}}") + "return {stamp, now}", 0)
+
+    assert told == [f"1764000000{millis}".encode(), int(f"1764000000{millis}")]
