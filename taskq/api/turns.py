@@ -23,12 +23,12 @@ from taskq.api.threads import Dispatcher
 STALL_S = 0.005
 """A request that has kept the reading thread for so long, and at most twice that, loses it the turn."""
 
-SLOW_S = 0.00035
+SLOW_S = 0.0004
 """Answers that take longer than this on average wait, for Redis or a processor, rather than work: several at once are
 quicker."""
 
 SEVERAL = 128
-"""So many answers are taken together to tell."""
+"""So many answers are taken together, and twice in a row, to tell: others may have needed the processor for a moment."""
 
 APART_S = 2.0
 """For how long requests are then left to the dispatcher."""
@@ -45,6 +45,7 @@ class Pace:
     def __init__(self) -> None:
         self._answers = 0
         self._took_s = 0.0
+        self._was_slow = False
         self._apart_until = -math.inf
 
     def note(self, took_s: float, now: float) -> None:
@@ -52,9 +53,10 @@ class Pace:
         self._answers += 1
         self._took_s += took_s
         if self._answers == SEVERAL:
-            if self._took_s > SEVERAL * SLOW_S:
+            slow = self._took_s > SEVERAL * SLOW_S
+            if slow and self._was_slow:
                 self._apart_until = now + APART_S
-            self._answers, self._took_s = 0, 0.0
+            self._was_slow, self._answers, self._took_s = slow, 0, 0.0
 
     def is_good(self, now: float) -> bool:
         """True while answers are quick enough to be given one after the other."""

@@ -208,19 +208,22 @@ def paced(*took_s: float) -> Callable[[float], bool]:
     return pace.is_good
 
 
+SLOW, QUICK = [SLOW_S * 1.5] * SEVERAL, [SLOW_S / 2] * SEVERAL
+
+
 def test_when_answers_are_slow_on_average_they_are_given_apart_for_a_time() -> None:
-    is_good = paced(*[SLOW_S * 1.5] * SEVERAL)
+    is_good = paced(*SLOW, *SLOW)
 
     assert not is_good(100.0)
     assert not is_good(100.0 + APART_S / 2)
     assert is_good(100.0 + APART_S)
 
 
-def test_a_few_slow_answers_tell_nothing() -> None:
-    assert paced(*[SLOW_S * 1.5] * (SEVERAL - 1))(100.0)
-    assert paced(SLOW_S * SEVERAL / 3, *[SLOW_S / 2] * (SEVERAL - 1))(100.0)
+def test_few_slow_answers_tell_nothing() -> None:
+    assert paced(*SLOW, *SLOW[1:])(100.0)
+    assert paced(*SLOW, SLOW_S * SEVERAL / 3, *QUICK[1:])(100.0)
 
 
-def test_what_was_slow_once_is_not_held_against_what_comes_later() -> None:
-    assert paced(*[SLOW_S / 2] * SEVERAL, *[SLOW_S * 1.5] * (SEVERAL - 1))(100.0)
-    assert paced(*[SLOW_S * 9] * SEVERAL, *[SLOW_S / 2] * SEVERAL)(100.0 + APART_S)
+def test_what_was_slow_for_a_moment_is_not_held_against_what_comes_later() -> None:
+    assert paced(*SLOW, *QUICK, *SLOW, *QUICK)(100.0)
+    assert paced(*SLOW, *SLOW, *QUICK)(100.0 + APART_S)
