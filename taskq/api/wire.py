@@ -16,7 +16,9 @@ import uuid
 from typing import Any
 
 import msgspec
+from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser
+from waitress.receiver import FixedStreamReceiver
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
@@ -26,6 +28,7 @@ from taskq.api.connection import HURRY, PART
 from taskq.api.errors import media_type, problem
 from taskq.api.framing import Refusal, check_begun, check_head, read_hints
 from taskq.api.headers import HEADERS
+from taskq.api.heads import HEADS, KNOWN_BODY_BYTES, Known
 from taskq.api.requests import counted_method
 from taskq.log import emit
 from taskq.queue.requests import Request
@@ -64,6 +67,8 @@ class Parser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         if self.body_rcv is None and not self.completed:
+            if not self.header_plus and (known := HEADS.find(data)):
+                return self._take(known)
             so_far = self.header_plus + data
             self.begun = bool(so_far.strip(b"\r\n"))
             try:
@@ -103,6 +108,21 @@ class Parser(HTTPRequestParser):
             self.adj = getattr(self.adj, "for_batches", self.adj)
         if self.chunked:
             self.body_rcv = ChunkedBody(self.body_rcv.getbuf(), self.adj.max_request_body_size)
+        if not self.chunked and not self.expect_continue and self.content_length < KNOWN_BODY_BYTES:
+            HEADS.keep(header_plus, self)
+
+    def _take(self, known: Known) -> int:
+        """Be as the parser was that has read this very header."""
+        vars(self).update(known.said)
+        self.headers = known.headers.copy()
+        self.begun = self.headers_finished = True
+        if self.path in LARGE_PATHS:
+            self.adj = getattr(self.adj, "for_batches", self.adj)
+        if self.content_length:
+            self.body_rcv = FixedStreamReceiver(self.content_length, OverflowableBuffer(self.adj.inbuf_overflow))
+        else:
+            self.completed = True
+        return known.size
 
     def _note(self, header: bytes) -> None:
         hints = read_hints(header)
