@@ -95,6 +95,7 @@ class Worker:
         self.tasks_done = 0
         self._serial = 0
         self._titled_idle = False
+        self._found_nothing = False
         self._baseline: Baseline | None = None
         self._damage: str | None = None
         self._interruptible = False
@@ -143,7 +144,9 @@ class Worker:
         attempt = self._ahead.next() if self._ahead else None
         if attempt is None:
             self._idle()
-            attempt = self.queue.claim(self.worker_id) or self._wait()
+            if not self._found_nothing:
+                attempt = self.queue.claim(self.worker_id)
+            attempt = attempt or self._wait()
         return attempt
 
     def _release(self, attempt: Attempt) -> None:
@@ -156,15 +159,18 @@ class Worker:
             self._titled_idle = True
 
     def _wait(self) -> Attempt | None:
+        self._found_nothing = False
         self._alarm.clear()  # before the look at what is wanted: a signal that comes after it ends the wait
         if self.control.draining():
             return None
         try:
-            return self.queue.wait(self.worker_id, BLOCK_S)
+            attempt = self.queue.wait(self.worker_id, BLOCK_S)
         except QueueFull:
             # Moving an entry is refused at maxmemory, claim's script is not: poll until there is room again.
             self._alarm.sleep(FULL_S)
             return None
+        self._found_nothing = attempt is None  # the claim at the end of that wait
+        return attempt
 
     def _work(self, attempt: Attempt) -> Attempt | None:
         """Run and settle one attempt; returns the next one when the settle claimed it."""

@@ -182,6 +182,33 @@ def test_the_kernel_asks_whether_the_machine_that_a_wait_is_for_is_still_there(a
         assert silence_s <= 1 + COMMAND_TIMEOUT_S
 
 
+def test_an_idle_worker_claims_once_for_each_wait(
+    server: OwnServer, administrator: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "BLOCK_S", 0.01)
+    with linked(server.url) as link:
+        queue, slot = Queue(link, prefix=prefix), Board(1).slot(0)
+        worker_id = joined(queue)
+
+        def child() -> None:
+            os.setpgid(0, 0)
+            Worker(worker_id, Queue(Link(server.url), prefix=prefix), Registry(), slot).run()
+
+        def calls(command: str) -> int:
+            return int(administrator.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+        moves, claims = calls("blmove"), calls("evalsha")
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        until(lambda: calls("blmove") > moves + 20, "it has waited often")
+        slot.order_drain()
+        process.join(END_LIMIT_S)
+        moves, claims = calls("blmove") - moves, calls("evalsha") - claims
+
+        assert process.exitcode == 0
+        assert moves <= claims <= 1.5 * moves
+
+
 def test_an_idle_worker_that_shall_end_ends_when_it_is_told_and_takes_leave(
     server: OwnServer, administrator: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
