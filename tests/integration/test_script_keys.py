@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -16,6 +16,7 @@ from taskq.queue.ending import end_of
 from taskq.queue.history import fold
 from taskq.queue.inspect import Inspector
 from taskq.queue.limits import put_in_force
+from taskq.queue.line import evalsha
 from taskq.queue.operations import Action, Kind, Operation, Operations
 from taskq.queue.putback import put_back
 from taskq.queue.queue import Queue
@@ -49,12 +50,19 @@ class Watched(Link):
         super().__init__(url)
         self.ran: dict[str, list[str]] = {}
 
+    def post(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Callable[[], Any]:
+        self._note(script, evalsha(script, keys, args))
+        return super().post(script, keys, args)
+
     def packed(self, script: Script, command: bytes) -> Any:
+        self._note(script, command)
+        return super().packed(script, command)
+
+    def _note(self, script: Script, command: bytes) -> None:
         reader = hiredis.Reader(encoding="utf-8")
         reader.feed(command)
         _, _, count, *words = reader.gets()
         self.ran[script.name] = words[: int(count)]
-        return super().packed(script, command)
 
 
 class Held(Queue):
