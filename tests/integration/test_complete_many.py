@@ -11,7 +11,7 @@ from taskq.queue.inspect import Inspector
 from taskq.queue.keys import BELL
 from taskq.queue.queue import Queue
 from taskq.task import Attempt, Priority, Status, Verdict
-from tests.integration.steps import claim, enqueued, entries, joined, new, record, status, trip
+from tests.integration.steps import claim, enqueued, entries, joined, members, new, record, status, trip
 
 
 def ids(attempts: Sequence[Attempt]) -> list[str]:
@@ -93,6 +93,7 @@ def test_one_that_is_stale_leaves_the_others_alone(queue: Queue) -> None:
     assert [status(queue, attempt.id) for attempt in held] == [
         Status.COMPLETED, Status.CANCELLED, Status.COMPLETED, Status.PROCESSING,
     ]  # fmt: skip
+    assert sorted(members(queue, queue.keys.completed)) == sorted([held[0].id, held[2].id])
     assert entries(queue, queue.keys.processing(worker)) == [held[3].id, *ids(answer.claimed)]
 
 
