@@ -16,6 +16,7 @@ from tests.bench.stage import Stage, efficiency, percentile, pss_mib, rate, stag
 
 BURNS_MS = (1, 10, 100)
 PREFETCH = 16
+BURN_AHEAD_MS = 1
 SETTLE_S = 1.0
 
 
@@ -62,12 +63,13 @@ def drain(case: Case) -> Figures:
 
 
 def ahead(case: Case) -> Figures:
-    """Tasks a second that two workers drain when each may hold so many at once."""
+    """Tasks a second that two workers drain when each may hold so many at once, and the share that handlers of 1 ms get."""
     with staged(case.peer, case.environment, case.binary, {}) as stage:
         stage.produce("fill", case.tasks)
         stage.start(prefetch=PREFETCH)
         stage.await_records(case.tasks)
-        return {"drain_ahead": rate(stage.ran())}
+        drained = rate(stage.ran())
+    return {"drain_ahead": drained, "burn_ahead": burned(case, BURN_AHEAD_MS, PREFETCH)}
 
 
 def enqueue(case: Case) -> Figures:
@@ -91,22 +93,24 @@ def latency(case: Case) -> Figures:
 
 
 def burn(case: Case) -> Figures:
-    """The share of the workers' time that handlers get, when each burns 1, 10 and 100 ms, in %.
+    """The share of the workers' time that handlers get, when each burns 1, 10 and 100 ms, in %."""
+    return {f"burn_{ms}": burned(case, ms) for ms in BURNS_MS}
+
+
+def burned(case: Case, ms: int, prefetch: int = 1) -> float:
+    """The share of the workers' time that handlers get, when each burns so many ms, in %.
 
     Everything is up by then, and stands still while the tasks are enqueued, so that neither is counted.
     """
-    figures = {}
-    for ms in BURNS_MS:
-        with staged(case.peer, case.environment, case.binary, {}) as stage:
-            count = max(6, int(2 * case.plan.burn_s * 1000 / ms))
-            stage.start()
-            warm = stage.warm()
-            time.sleep(SETTLE_S * min(1.0, case.plan.share))
-            with stage.stopped():
-                stage.produce("fill", count, ms)
-            stage.await_records(warm + count)
-            figures[f"burn_{ms}"] = efficiency(stage.ran(warm), ms)
-    return figures
+    with staged(case.peer, case.environment, case.binary, {}) as stage:
+        count = max(6, int(2 * case.plan.burn_s * 1000 / ms))
+        stage.start(prefetch=prefetch)
+        warm = stage.warm()
+        time.sleep(SETTLE_S * min(1.0, case.plan.share))
+        with stage.stopped():
+            stage.produce("fill", count, ms)
+        stage.await_records(warm + count)
+        return efficiency(stage.ran(warm), ms)
 
 
 def memory(case: Case) -> Figures:

@@ -32,6 +32,7 @@ SPEED = (
 )
 COST = (
     Column("burn_1", "CPU efficiency at 1 ms, %", 1),
+    Column("burn_ahead", "1 ms, `prefetch: 16`", 1),
     Column("burn_10", "10 ms", 1),
     Column("burn_100", "100 ms", 1),
     Column("memory", "idle tree, PSS MiB", 0, True),
