@@ -131,6 +131,9 @@ class Turns:
                     return
         with self._lock:
             self._ending = True
+            left, self._due = self._due, deque()
+        for channel in left:  # read in the very round that was the last one
+            self._dispatcher.add_task(channel)
         last()
         self._end()
 

@@ -60,6 +60,10 @@ class Reader:
         self._arrived.append(list(channels))
         self._more.release()
 
+    def arrive_last(self, *channels: Channel) -> None:
+        self._arrived.append(list(channels))
+        self.end()
+
     def end(self, failure: BaseException | None = None) -> None:
         self._over, self._failure = True, failure
         self._more.release()
@@ -167,6 +171,13 @@ def test_at_the_end_everything_is_left_to_the_dispatcher(reader: Reader) -> None
 
     assert late.done.wait(LIMIT_S)
     assert late.thread.startswith("waitress-")
+
+
+def test_what_was_read_in_the_last_round_is_answered(reader: Reader) -> None:
+    late = [Channel(), Channel()]
+    reader.arrive_last(*late)
+
+    assert all(channel.done.wait(LIMIT_S) for channel in late)
 
 
 def test_what_a_round_raises_is_raised_by_the_run() -> None:
