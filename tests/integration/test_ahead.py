@@ -196,17 +196,18 @@ def test_results_of_tiny_tasks_are_sent_several_at_a_time(queue: Queue, worker: 
     assert calls < len(ids) / 2
 
 
-@pytest.mark.parametrize("result", [b"1", b'"' + bytes(TRAY_BYTES) + b'"'])
+@pytest.mark.parametrize(("result", "tiny_ns"), [(b"1", 0), (b'"' + bytes(TRAY_BYTES) + b'"', 60e9)])
 def test_the_result_of_a_task_that_was_not_tiny_or_is_large_is_sent_at_once(
-    queue: Queue, worker: Worker, result: bytes
+    queue: Queue, worker: Worker, monkeypatch: pytest.MonkeyPatch, result: bytes, tiny_ns: float
 ) -> None:
     enqueued(queue)
     kept, running = kept_and_running(queue, worker)
+    monkeypatch.setattr("taskq.worker.ahead.TINY_NS", tiny_ns)
 
-    worker.ahead.complete(Completion(running, result, LONG_S if len(result) == 1 else 0.0), more=True)
-    worker.ahead.give_back()
+    worker.ahead.complete(Completion(running, result, 0.0), more=True)
 
     assert worker.tray.read() == []
+    worker.ahead.give_back()
     assert {status(queue, task_id) for task_id in (*kept, running.id)} == {Status.COMPLETED}
 
 
