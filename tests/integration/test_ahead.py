@@ -574,6 +574,18 @@ def test_a_worker_that_ends_gives_everything_back(queue: Queue, worker: Worker, 
     assert released(caplog) == sorted(set(started) - set(worker.ran)) != []
 
 
+def test_a_worker_that_ends_before_its_next_task_sends_what_it_kept(queue: Queue, worker: Worker) -> None:
+    enqueued(queue)
+    kept, following = kept_and_running(queue, worker)
+    queue.release(worker.id, following)
+
+    worker.ahead.give_back()
+
+    assert {status(queue, task_id) for task_id in kept} == {Status.COMPLETED}
+    assert worker.verdicts == [(task_id, Verdict.OK) for task_id in worker.ran]
+    assert entries(queue, queue.keys.processing(worker.id)) == []
+
+
 def test_of_what_a_worker_holds_the_oldest_is_what_it_runs(queue: Queue, inspector: Inspector, worker: Worker) -> None:
     *_, last = enqueued(queue)
     running = worker.run_until_claimed_ahead()
