@@ -119,7 +119,7 @@ def test_a_queue_shows_its_rates(api: TestClient, lived: Queue) -> None:
     shown, (listed,) = get(api, "/queues/default"), get(api, "/queues")
 
     for rates in (shown["rates"], listed["rates"]):
-        assert 0 < rates["out"] < rates["in"] <= 5 / 300
+        assert 0 < rates["out"] < rates["in"] <= round(5 / 300, 3)
 
 
 @pytest.mark.parametrize("path", ["/stats", "/stats/timeseries", "/analytics"])
