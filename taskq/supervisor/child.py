@@ -50,7 +50,7 @@ from taskq.registry import Registry
 from taskq.supervisor.boardview import BoardView
 from taskq.supervisor.descriptors import SPARE, allow_descriptors
 from taskq.supervisor.outputs import Outputs
-from taskq.supervisor.signals import STACKS, reset_in_child
+from taskq.supervisor.signals import STACKS, dump_between_instructions, reset_in_child
 from taskq.supervisor.slots import Board
 from taskq.supervisor.warden import watch
 from taskq.task import Status
@@ -200,6 +200,7 @@ def api_child(parent: int, service: Service, index: int) -> None:
     signal.signal(STOP_SIGNAL, _raise_exit)
     process_id = new_id(f"api{index}")
     _enter(parent, service, "api", process_id, f"api {index}", keep_socket=True)
+    dump_between_instructions()
     config = service.config
     allow_descriptors(config.api.connections + SPARE)
     inspector = Inspector(service.link.another(patience_s=2.0), prefix=config.redis.prefix)

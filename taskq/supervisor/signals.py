@@ -68,3 +68,15 @@ def reset_in_child() -> None:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(STACKS, file=sys.stderr, all_threads=True)
+
+
+def dump_between_instructions() -> None:
+    """Dump stacks on request only when no other thread runs: for processes whose threads are always busy. To look at the
+    stack of a thread that runs ends the process now and then. The main thread must be one that waits."""
+    faulthandler.unregister(STACKS)
+    signal.signal(STACKS, lambda *_: dump_stacks())
+
+
+def dump_stacks() -> None:
+    """Write the stacks of all threads to standard error."""
+    faulthandler.dump_traceback(file=sys.stderr, all_threads=True)

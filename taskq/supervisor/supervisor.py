@@ -29,7 +29,7 @@ from taskq.supervisor.broker import Broker
 from taskq.supervisor.child import Service, api_child, fork, listening_on, warden_child
 from taskq.supervisor.nurse import Nurse
 from taskq.supervisor.seats import QUICK_DEATH_S, restart_delay_s
-from taskq.supervisor.signals import STACKS, SignalQueue
+from taskq.supervisor.signals import STACKS, SignalQueue, dump_stacks
 from taskq.supervisor.staff import Staff
 from taskq.supervisor.strays import end_strays
 from taskq.supervisor.systemd import Notifier
@@ -212,7 +212,8 @@ class Supervisor:
             case signal.SIGTTOU:
                 self.staff.fewer()
             case signal.SIGUSR1:
-                for pid in self._pids():
+                dump_stacks()
+                for pid in self._children():
                     os.kill(pid, STACKS)
 
     def _drain(self, *, at_once: bool) -> None:
@@ -309,8 +310,11 @@ class Supervisor:
             readable = [self.signals.fd, *([self.nurse.fd] if self.nurse.fd is not None else [])]
             self.service.outputs.wait(readable, min(wakes), self.service.config.tasks.output_max)
 
-    def _pids(self) -> list[int]:
+    def _children(self) -> list[int]:
+        """The processes that were forked from this one."""
         processes = [self.nurse.process, self.warden, *self._front_processes()]
         processes += [seat.process for seat in self.staff.present]
-        pids = [process.pid for process in processes if process is not None and process.pid]
-        return pids + ([self.broker.pid] if self.broker and self.broker.pid else [])
+        return [process.pid for process in processes if process is not None and process.pid]
+
+    def _pids(self) -> list[int]:
+        return self._children() + ([self.broker.pid] if self.broker and self.broker.pid else [])

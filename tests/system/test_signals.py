@@ -91,6 +91,33 @@ def test_a_burst_of_stops_is_a_stop(service: Service) -> None:
     assert service.lines("task.released", task_id=task["id"])
 
 
+def test_requests_for_stacks_end_no_process(service: Service) -> None:
+    service.start(CONFIG, handlers=True).wait_ready()
+    before = {process.pid for process in service.session()}
+    over = threading.Event()
+
+    def hammer() -> None:
+        while not over.is_set():
+            accept(service, 0.0)
+
+    with ThreadPoolExecutor(2) as clients:
+        answered = [clients.submit(hammer) for _ in range(2)]
+        try:
+            for asked in range(30):
+                os.kill(service.pid, signal.SIGUSR1)
+                # the supervisor writes its own stack first; words of others may come in between
+                wait_until(partial(lambda n: service.stderr.read_text().count("_act_on") > n, asked), 10, "it was seen")
+        finally:
+            over.set()
+    for answer in answered:
+        answer.result()
+
+    assert {process.pid for process in service.session()} == before
+    stacks = service.stderr.read_text()
+    for own in ("worker_child", "api_child", "maintenance_child", "warden_child", "_take_turns"):
+        assert own in stacks
+
+
 def test_reloads_cut_off_nobody(service: Service) -> None:
     service.start({"api": {"processes": 2}, "pools": {"default": {"workers": 0}}}).wait_ready()
     answers: list[int] = []
