@@ -279,7 +279,9 @@ class Link:
                 if isinstance(answer, ResponseError):
                     raise answer
         except (RedisError, OSError) as error:
-            self._cut()
+            trouble = classify(error)
+            if trouble is not Trouble.RELOAD:  # with which both replies have been read: nothing is on its way any more
+                self._cut()
             raise translate(error) from error
         refused = translate(moved) if is_full else None
         return refused if isinstance(refused, QueueFull) else None, reply

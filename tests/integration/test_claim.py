@@ -261,6 +261,7 @@ def test_a_wait_loads_the_script_that_the_server_has_forgotten(queue: Queue) -> 
     assert attempt is not None
     assert (attempt.id, attempt.attempt) == (task_id, 1)
     assert entries(queue, queue.keys.processing(worker)) == [task_id]
+    assert not queue.link.wait_was_cut  # so that the worker takes leave when it ends
 
 
 class Forgetful(Link):

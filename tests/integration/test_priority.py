@@ -83,6 +83,7 @@ def test_an_idle_worker_starts_a_task_of_any_priority_in_one_trip(
     link = Trips(redis_url)
     own = Queue(link, prefix=prefix)
     worker = joined(own)
+    assert own.claim(worker) is None  # a server that does not know the script costs another trip
     link.made.clear()
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(own.wait(worker, 30)))
