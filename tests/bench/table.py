@@ -137,12 +137,12 @@ def _settings(results: Results) -> str:
 
 
 BAR, ROW, LEFT, GAP, WIDE = 14, 20, 84, 48, 420
-PANELS = (SPEED[0], SPEED[2], SPEED[4], SPEED[5], COST[0], COST[3])
+DRAWN = ("drain", "single", "latency_p50", "latency_p99", "burn_1", "memory")
 
 
 def picture(results: Results) -> str:
     """Bars for the figures that matter most, in two columns."""
-    panels = [(c, _bars(c, results)) for c in PANELS]
+    panels = [(column, _bars(column, results)) for column in (*SPEED, *COST) if column.key in DRAWN]
     panels = [(column, bars) for column, bars in panels if bars]
     height = max([ROW * len(bars) for _, bars in panels], default=0) + GAP
     lines: list[str] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.bench.peers import PEERS
-from tests.bench.table import Results, markdown, picture
+from tests.bench.table import COST, DRAWN, SPEED, Results, markdown, picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +54,13 @@ def test_what_the_readme_shows_of_the_benchmark_is_what_the_command_wrote() -> N
     assert sorted(set(shown)) == ["tests/bench/results.md", "tests/bench/results.svg"]
     assert (ROOT / "tests/bench/results.md").read_text().startswith("# Measured by `python -m tests.bench`")
     ElementTree.parse(ROOT / "tests/bench/results.svg")
+
+
+def test_the_picture_shows_what_it_is_meant_to() -> None:
+    shown = {column.key for column in (*SPEED, *COST)}
+    assert set(DRAWN) <= shown
+    full = results()
+    full.figures["taskq"].update({key: [1.0] for key in shown})
+    texts = [element.text for element in ElementTree.fromstring(picture(full)).iter("{http://www.w3.org/2000/svg}text")]
+    assert "idle tree, PSS MiB" in texts
+    assert "10 ms" not in texts
