@@ -437,6 +437,44 @@ def test_after_a_cut_connection_nothing_waits_behind_the_next_task(
     assert sorted([*worker.ran, long.id, *other.ran]) == sorted(ids)
 
 
+def test_the_next_task_is_not_put_back_when_no_more_can_be_asked_for(
+    queue: Queue, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = enqueued(queue)
+    first = worker.next()
+    assert first is not None
+    worker.run(first)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, "post", unavailable)
+        following = worker.next()
+
+    assert following is not None
+    assert entries(queue, queue.keys.processing(worker.id)) == [following.id]
+    worker.run(following)
+    worker.run_all()
+    assert worker.ran == ids
+
+
+def test_a_result_that_is_kept_is_not_lost_with_an_answer(
+    queue: Queue, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = enqueued(queue)
+    for _ in range(2):
+        attempt = worker.next()
+        assert attempt is not None
+        worker.run(attempt)
+    assert status(queue, worker.ran[1]) is Status.PROCESSING
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, "answer", unavailable)
+        assert worker.ahead.next() is None
+
+    assert [status(queue, task_id) for task_id in worker.ran] == [Status.COMPLETED] * 2
+    worker.run_all()
+    assert worker.ran == ids
+
+
 def test_a_task_that_is_cancelled_before_a_cut_connection_is_not_asked_for_again(queue: Queue, worker: Worker) -> None:
     enqueued(queue)
     running = worker.run_until_claimed_ahead()
